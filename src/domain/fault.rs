@@ -1,0 +1,69 @@
+//! What can be wrong with one field of a request: the kind of fault, never its text.
+
+use super::password::CharacterClass;
+
+/// A field that a fault can point at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Field {
+    /// The document around the attributes.
+    Data,
+    /// `username`
+    Username,
+    /// `password`
+    Password,
+    /// `register_reason`
+    RegisterReason,
+    /// `code`, the invite code.
+    InviteCode,
+}
+
+/// What is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Missing, null or blank.
+    Required,
+    /// Not of the type the contract names.
+    WrongType,
+    /// More code points than allowed.
+    TooLong {
+        /// The most that is allowed.
+        max: u32,
+    },
+    /// Fewer code points than asked for.
+    TooShort {
+        /// The least that is allowed.
+        min: u32,
+    },
+    /// Holds a character that no rule lets in (NUL, controls, for names also what RFC 8265 refuses).
+    ForbiddenCharacter,
+    /// Another account has this name, or one that looks the same.
+    Taken,
+    /// A name kept back for the site, or refused by UTS 39.
+    InvalidName,
+    /// At least one of these character classes is missing; all that the tenant asks for are listed.
+    MissingClasses(
+        /// In the tenant's order.
+        Vec<CharacterClass>,
+    ),
+    /// On the list of common passwords.
+    CommonPassword,
+    /// The password is, or holds, the user name or the tenant's key.
+    PasswordHoldsName,
+}
+
+/// One fault of one field; a document lists every one of them, grouped by field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldFault {
+    /// Where.
+    pub field: Field,
+    /// What.
+    pub fault: Fault,
+}
+
+impl FieldFault {
+    /// A fault at a field.
+    #[must_use]
+    pub const fn new(field: Field, fault: Fault) -> Self {
+        Self { field, fault }
+    }
+}

@@ -1,0 +1,18 @@
+//! Parsed values: one type a file. A value of a type in this room has passed that type's checks; nothing is checked twice.
+//!
+//! Imports nothing of the house. Knows no HTTP, no SQL, no actor.
+
+pub mod dialect;
+pub mod fault;
+pub mod host_name;
+pub mod ids;
+pub mod invite_code;
+pub mod language;
+pub mod master_key;
+pub mod password;
+pub mod register_reason;
+pub mod registration;
+pub mod tenant_key;
+pub mod tenant_settings;
+pub mod user_status;
+pub mod username;

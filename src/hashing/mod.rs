@@ -1,0 +1,3 @@
+//! Password hashing on a bounded pool of threads that keep their memory.
+
+pub mod pool;

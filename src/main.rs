@@ -1,0 +1,3 @@
+//! The `enroll` command.
+
+fn main() {}

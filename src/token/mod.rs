@@ -1,0 +1,1 @@
+//! Signed access tokens, random refresh tokens, and the keys behind them.
