@@ -1,0 +1,3 @@
+//! The platform database's changes.
+
+pub(crate) mod m20261122_000001_create_platform;

@@ -1,0 +1,198 @@
+//! Opens databases with the house's own bounds: no wait without a deadline, no statement in a log.
+
+use std::future::Future;
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, DatabaseConnectionType, DatabaseTransaction, DbBackend,
+    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+
+use super::error::StoreError;
+use super::settings::{Backend, DatabaseUrl};
+use crate::clock::Clock;
+use crate::domain::ids::TenantId;
+use crate::telemetry::metrics::Metrics;
+
+/// How a pool of connections behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolBounds {
+    /// Most connections at one time. SQLite has one writer whatever is asked for.
+    pub size: u32,
+    /// How long a caller waits for a connection.
+    pub acquire_timeout: Duration,
+    /// How long one operation (a transaction counts as one) may take.
+    pub statement_timeout: Duration,
+    /// After how long an unused connection is closed.
+    pub idle_timeout: Duration,
+}
+
+/// An open database: a pool that belongs to the thread that opened it.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    pub(super) pool: DatabaseConnection,
+    pub(super) backend: Backend,
+    statement_timeout: Duration,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+/// Opens the pool and proves that the database answers.
+///
+/// `only_tenant` names the tenant that every connection of this pool serves (placement `own`); PostgreSQL's row-level
+/// security is then told once per connection instead of once per transaction.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when the database does not answer within the acquire timeout.
+pub async fn open(
+    url: &DatabaseUrl,
+    bounds: PoolBounds,
+    only_tenant: Option<TenantId>,
+    clock: Clock,
+    metrics: Metrics,
+) -> Result<Connection, StoreError> {
+    let backend = url.backend();
+    let mut options = ConnectOptions::new(url.expose());
+    options
+        .max_connections(if backend == Backend::Sqlite { 1 } else { bounds.size })
+        .min_connections(u32::from(backend == Backend::Sqlite))
+        .acquire_timeout(bounds.acquire_timeout)
+        .connect_timeout(bounds.acquire_timeout)
+        .sqlx_logging(false);
+    match backend {
+        Backend::Sqlite => {
+            options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
+            // An answered registration survives a power cut only if each commit reaches the disk: FULL, not NORMAL.
+            options.map_sqlx_sqlite_opts(move |sqlite| {
+                sqlite
+                    .create_if_missing(true)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+                    .foreign_keys(true)
+                    .busy_timeout(bounds.statement_timeout)
+            });
+        }
+        Backend::Postgres => {
+            options.idle_timeout(bounds.idle_timeout);
+            let statement_timeout = bounds.statement_timeout.as_millis().to_string();
+            options.map_sqlx_postgres_opts(move |postgres| {
+                let tenant = only_tenant.map(|tenant| ("enroll.tenant_id", tenant.to_string()));
+                postgres
+                    .application_name("enroll")
+                    .options([("statement_timeout", statement_timeout.clone())])
+                    .options(tenant)
+            });
+        }
+        Backend::Mysql => {
+            options.idle_timeout(bounds.idle_timeout);
+        }
+    }
+    let pool = tokio::time::timeout(bounds.acquire_timeout, Database::connect(options))
+        .await
+        .map_err(|_| StoreError::Unavailable("no connection in time".into()))?
+        .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    Ok(Connection { pool, backend, statement_timeout: bounds.statement_timeout, clock, metrics })
+}
+
+impl Connection {
+    /// Runs one operation under the statement timeout and counts how it went.
+    pub(super) async fn within<T, E: From<StoreError>>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let begun = self.clock.monotonic();
+        let done = tokio::time::timeout(self.statement_timeout, work).await;
+        let seconds = self.clock.monotonic().duration_since(begun).as_secs_f64();
+        self.metrics.database_operation(operation, seconds);
+        match done {
+            Ok(done) => done,
+            Err(_) => {
+                let error = StoreError::Unavailable(format!("{operation} took too long"));
+                self.metrics.database_error(error.kind());
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Begins a transaction that means to write.
+    ///
+    /// SQLite takes its one write lock at once: a read that turns into a write later fails with BUSY whatever the
+    /// timeout. The others read what is committed: every guard of ours is an index or a conditional update, and the
+    /// stricter levels would only add deadlocks on MySQL.
+    pub(super) async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
+        let options = match self.backend {
+            Backend::Sqlite => TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            },
+            Backend::Postgres | Backend::Mysql => TransactionOptions {
+                isolation_level: Some(IsolationLevel::ReadCommitted),
+                ..TransactionOptions::default()
+            },
+        };
+        Ok(self.pool.begin_with_options(options).await?)
+    }
+
+    /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when there is none in time.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.within("ping", async { Ok(self.pool.ping().await?) }).await
+    }
+
+    /// Closes every connection; later operations fail.
+    pub async fn close(self) {
+        // Nothing is left to do when closing fails: the process or the actor that owned the pool is going away.
+        let _ = tokio::time::timeout(self.statement_timeout, self.pool.close()).await;
+    }
+
+    /// Something that can count these connections from any thread, and do nothing else with them.
+    #[must_use]
+    pub fn watch(&self) -> PoolWatch {
+        PoolWatch(self.pool.clone())
+    }
+
+    /// The database's kind, as SeaORM names it.
+    pub(super) fn sea_backend(&self) -> DbBackend {
+        self.pool.get_database_backend()
+    }
+}
+
+/// Counts a pool's connections.
+#[derive(Clone, Debug)]
+pub struct PoolWatch(DatabaseConnection);
+
+/// A pool's connections at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolUse {
+    /// Connections open.
+    pub open: usize,
+    /// Of these, connections nobody uses.
+    pub idle: usize,
+}
+
+impl PoolWatch {
+    /// How many connections there are now.
+    #[must_use]
+    pub fn usage(&self) -> PoolUse {
+        let (open, idle) = match &self.0.inner {
+            DatabaseConnectionType::SqlxSqlitePoolConnection(_) => {
+                let pool = self.0.get_sqlite_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+            DatabaseConnectionType::SqlxPostgresPoolConnection(_) => {
+                let pool = self.0.get_postgres_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+            DatabaseConnectionType::SqlxMySqlPoolConnection(_) => {
+                let pool = self.0.get_mysql_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+            _ => (0, 0),
+        };
+        PoolUse { open: usize::try_from(open).unwrap_or(usize::MAX), idle }
+    }
+}

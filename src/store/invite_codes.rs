@@ -1,0 +1,218 @@
+//! Invite codes of one tenant. Only [`super::registration`] spends them.
+
+use entity::tenant::invite_code;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+};
+
+use super::error::StoreError;
+use super::tenant_db::{TenantDb, as_itself};
+use crate::clock::Timestamp;
+use crate::domain::ids::InviteId;
+use crate::domain::invite_code::InviteCode;
+
+/// A stored invite code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invite {
+    /// The row's number.
+    pub id: InviteId,
+    /// The canonical code.
+    pub code: String,
+    /// How many accounts it may bring.
+    pub max_uses: i32,
+    /// How many it brought.
+    pub uses: i32,
+    /// From when on it is refused.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// For the administrator.
+    pub note: String,
+    /// When it was issued.
+    pub created_at: Timestamp,
+}
+
+/// What an invite code is good for at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InviteState {
+    /// Brings an account.
+    Usable,
+    /// All uses are spent.
+    Spent,
+    /// Its time is over.
+    Expired,
+    /// An administrator ended it.
+    Revoked,
+}
+
+impl Invite {
+    /// What this code is good for at `now`.
+    #[must_use]
+    pub fn state(&self, now: Timestamp) -> InviteState {
+        if self.revoked_at.is_some() {
+            InviteState::Revoked
+        } else if self.expires_at.is_some_and(|end| end <= now) {
+            InviteState::Expired
+        } else if self.uses >= self.max_uses {
+            InviteState::Spent
+        } else {
+            InviteState::Usable
+        }
+    }
+}
+
+impl From<invite_code::Model> for Invite {
+    fn from(row: invite_code::Model) -> Self {
+        Self {
+            id: InviteId::from_i64(row.id),
+            code: row.code,
+            max_uses: row.max_uses,
+            uses: row.uses,
+            expires_at: row.expires_at.map(Timestamp::from_millis),
+            revoked_at: row.revoked_at.map(Timestamp::from_millis),
+            note: row.note,
+            created_at: Timestamp::from_millis(row.created_at),
+        }
+    }
+}
+
+/// Codes to issue, all alike but for their text.
+#[derive(Clone, Debug)]
+pub struct NewInvites {
+    /// The codes' texts.
+    pub codes: Vec<InviteCode>,
+    /// How many accounts each may bring; at least 1.
+    pub max_uses: i32,
+    /// From when on they are refused.
+    pub expires_at: Option<Timestamp>,
+    /// For the administrator.
+    pub note: String,
+    /// Who issues them.
+    pub created_by: String,
+}
+
+/// Rows of one INSERT: ten columns each, well below every database's limit of bound values.
+const ROWS_PER_INSERT: usize = 500;
+
+impl TenantDb {
+    /// The invite with this code, whatever its state.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn find_invite(&self, code: &InviteCode) -> Result<Option<Invite>, StoreError> {
+        self.connection
+            .within("find_invite", async {
+                let reader = self.reader().await?;
+                let row = self
+                    .invites()
+                    .filter(invite_code::Column::Code.eq(code.as_str()))
+                    .one(&reader.executor())
+                    .await?;
+                Ok(row.map(Invite::from))
+            })
+            .await
+    }
+
+    /// At most `limit` invites whose number is greater than `after`, in order of their numbers.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn list_invites(&self, after: InviteId, limit: u64) -> Result<Vec<Invite>, StoreError> {
+        self.connection
+            .within("list_invites", async {
+                let reader = self.reader().await?;
+                let rows = self
+                    .invites()
+                    .filter(invite_code::Column::Id.gt(after.as_i64()))
+                    .order_by_asc(invite_code::Column::Id)
+                    .limit(limit)
+                    .all(&reader.executor())
+                    .await?;
+                Ok(rows.into_iter().map(Invite::from).collect())
+            })
+            .await
+    }
+
+    /// Issues all codes or none.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] when the tenant has one of the codes already.
+    pub async fn issue_invites(&self, new: &NewInvites) -> Result<Vec<Invite>, StoreError> {
+        self.write(
+            "issue_invites",
+            async |transaction| {
+                let mut rows = Vec::with_capacity(new.codes.len());
+                for code in &new.codes {
+                    rows.push(invite_code::Model {
+                        tenant_id: self.tenant.as_i64(),
+                        id: self.new_id()?,
+                        code: code.as_str().to_owned(),
+                        max_uses: new.max_uses,
+                        uses: 0,
+                        expires_at: new.expires_at.map(Timestamp::as_millis),
+                        revoked_at: None,
+                        note: new.note.clone(),
+                        created_by: new.created_by.clone(),
+                        created_at: self.clock.now().as_millis(),
+                    });
+                }
+                give_distinct_ids(&mut rows);
+                for part in rows.chunks(ROWS_PER_INSERT) {
+                    invite_code::Entity::insert_many(
+                        part.iter().cloned().map(invite_code::ActiveModel::from),
+                    )
+                    .exec_without_returning(transaction)
+                    .await?;
+                }
+                Ok(rows.into_iter().map(Invite::from).collect())
+            },
+            as_itself,
+        )
+        .await
+    }
+
+    /// Ends a code. `None` when the tenant has no such code; revoking twice keeps the first time.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn revoke_invite(&self, code: &InviteCode) -> Result<Option<Invite>, StoreError> {
+        let now = self.clock.now().as_millis();
+        self.write(
+            "revoke_invite",
+            async |transaction| {
+                invite_code::Entity::update_many()
+                    .set(invite_code::ActiveModel {
+                        revoked_at: Set(Some(now)),
+                        ..Default::default()
+                    })
+                    .filter(invite_code::Column::TenantId.eq(self.tenant.as_i64()))
+                    .filter(invite_code::Column::Code.eq(code.as_str()))
+                    .filter(invite_code::Column::RevokedAt.is_null())
+                    .exec(transaction)
+                    .await?;
+                let row = self
+                    .invites()
+                    .filter(invite_code::Column::Code.eq(code.as_str()))
+                    .one(transaction)
+                    .await?;
+                Ok(row.map(Invite::from))
+            },
+            as_itself,
+        )
+        .await
+    }
+
+    fn invites(&self) -> Select<invite_code::Entity> {
+        invite_code::Entity::find()
+            .filter(invite_code::Column::TenantId.eq(self.tenant.as_i64()))
+    }
+}
+
+/// A batch draws its ids within a few milliseconds, where 12 random bits would often collide; consecutive numbers from
+/// the first one drawn cannot collide among themselves.
+fn give_distinct_ids(rows: &mut [invite_code::Model]) {
+    let Some(first) = rows.first().map(|row| row.id) else { return };
+    for (row, id) in rows.iter_mut().zip(first..) {
+        row.id = id;
+    }
+}

@@ -1,0 +1,230 @@
+//! A tenant's actor: owns the tenant's database handle, its view of the invite hints and its rate limiters.
+//!
+//! Every handler decides in its synchronous part and returns a `ResponseFuture` over cloned handles: a panic in that
+//! future fails the one request alone, and requests run side by side.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, Handler, ResponseFuture};
+use tokio::sync::Notify;
+
+use super::invite_hints::TenantInviteHints;
+use super::message::{Ask, Drain, InvitesIssued, PublicKeys, Reconfigure, Register};
+use super::slot::Slot;
+use crate::domain::invite_code::InviteCode;
+use crate::registration::error::RegistrationError;
+use crate::registration::pipeline::{self, Registered, Tools};
+use crate::registration::rules::TenantRules;
+use crate::store::error::StoreError;
+use crate::telemetry::metrics::Metrics;
+
+/// The actor of one tenant.
+pub(super) struct TenantActor {
+    /// Where the door looks for this tenant's limiters and permits.
+    slot: Arc<Slot>,
+    /// Settings and keys; replaced as a whole when the settings change.
+    rules: Arc<TenantRules>,
+    /// The database handle and what else the pipeline works with.
+    tools: Tools,
+    /// Codes refused a moment ago.
+    hints: TenantInviteHints,
+    /// Idempotency keys of requests at work: a second one with the same key is refused, not run beside the first.
+    in_progress: InProgress,
+    /// Requests begun and not ended; a drain waits for none.
+    running: Running,
+    /// How often expired rows are removed.
+    housekeeping: Duration,
+    metrics: Metrics,
+}
+
+type InProgress = Rc<RefCell<HashSet<String>>>;
+
+impl TenantActor {
+    pub(super) fn new(
+        slot: Arc<Slot>,
+        rules: TenantRules,
+        tools: Tools,
+        hints: TenantInviteHints,
+        housekeeping: Duration,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            slot,
+            rules: Arc::new(rules),
+            tools,
+            hints,
+            in_progress: InProgress::default(),
+            running: Running::default(),
+            housekeeping,
+            metrics,
+        }
+    }
+}
+
+impl Actor for TenantActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.metrics.actor_launched();
+        self.slot.open_gate(&self.rules.settings.limits);
+        context.run_interval(self.housekeeping, |actor, _| {
+            let db = actor.tools.db.clone();
+            let running = actor.running.begin();
+            actix::spawn(async move {
+                let _running = running;
+                let done = async {
+                    db.delete_expired_answers().await?;
+                    db.delete_expired_refresh_tokens().await
+                };
+                if let Err(error) = done.await {
+                    tracing::warn!(%error, "expired rows stay until the next round");
+                }
+            });
+        });
+    }
+}
+
+impl Drop for TenantActor {
+    fn drop(&mut self) {
+        self.metrics.actor_ended();
+    }
+}
+
+impl Handler<Register> for TenantActor {
+    type Result = ResponseFuture<Result<Registered, RegistrationError>>;
+
+    fn handle(&mut self, message: Register, _: &mut Self::Context) -> Self::Result {
+        fail::fail_point!("actor_handler");
+        let Register { request, permit } = message;
+        let in_progress = match &request.idempotency {
+            Some(idempotency) => {
+                match KeyInProgress::claim(&self.in_progress, &idempotency.key_hash) {
+                    Some(claim) => Some(claim),
+                    None => {
+                        return Box::pin(async { Err(RegistrationError::SameKeyInProgress) });
+                    }
+                }
+            }
+            None => None,
+        };
+        let code = request.registration.invite_code.as_deref().and_then(InviteCode::parse);
+        let dead = code.as_ref().is_some_and(|code| self.hints.is_dead(code));
+        let (tools, rules) = (self.tools.clone(), Arc::clone(&self.rules));
+        let (hints, running) = (self.hints.clone(), self.running.begin());
+        Box::pin(async move {
+            let _ends_with_the_work = (permit, running, in_progress);
+            fail::fail_point!("request_future");
+            let outcome = pipeline::register(&tools, &rules, &request, dead).await;
+            if let (Err(RegistrationError::InviteRejected), Some(code)) = (&outcome, code) {
+                hints.refused(code);
+            }
+            outcome
+        })
+    }
+}
+
+impl<T: Send + 'static> Handler<Ask<T>> for TenantActor {
+    type Result = ResponseFuture<Result<T, StoreError>>;
+
+    fn handle(&mut self, Ask(question): Ask<T>, _: &mut Self::Context) -> Self::Result {
+        let running = self.running.begin();
+        let work = question(self.tools.db.clone());
+        Box::pin(async move {
+            let _running = running;
+            work.await
+        })
+    }
+}
+
+impl Handler<InvitesIssued> for TenantActor {
+    type Result = ();
+
+    fn handle(&mut self, InvitesIssued(codes): InvitesIssued, _: &mut Self::Context) {
+        for code in &codes {
+            self.hints.issued(code);
+        }
+    }
+}
+
+impl Handler<Reconfigure> for TenantActor {
+    type Result = ();
+
+    fn handle(&mut self, Reconfigure(tenant): Reconfigure, _: &mut Self::Context) {
+        let settings = tenant.record.settings.clone();
+        self.rules = Arc::new(self.rules.with_settings(settings, tenant.issuer.clone()));
+        self.slot.open_gate(&self.rules.settings.limits);
+    }
+}
+
+impl Handler<PublicKeys> for TenantActor {
+    type Result = ResponseFuture<serde_json::Value>;
+
+    fn handle(&mut self, _: PublicKeys, _: &mut Self::Context) -> Self::Result {
+        let jwks = self.rules.keys.jwks.clone();
+        Box::pin(async move { jwks })
+    }
+}
+
+impl Handler<Drain> for TenantActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
+        let (running, db) = (self.running.clone(), self.tools.db.clone());
+        Box::pin(async move {
+            running.none_left().await;
+            db.close().await;
+        })
+    }
+}
+
+/// An idempotency key whose request is at work.
+struct KeyInProgress {
+    keys: InProgress,
+    key: String,
+}
+
+impl KeyInProgress {
+    fn claim(keys: &InProgress, key: &str) -> Option<Self> {
+        let free = keys.borrow_mut().insert(key.to_owned());
+        free.then(|| Self { keys: Rc::clone(keys), key: key.to_owned() })
+    }
+}
+
+impl Drop for KeyInProgress {
+    fn drop(&mut self) {
+        self.keys.borrow_mut().remove(&self.key);
+    }
+}
+
+/// Counts work on the actor's own thread.
+#[derive(Clone, Default)]
+struct Running(Rc<(Cell<usize>, Notify)>);
+
+struct Begun(Running);
+
+impl Running {
+    fn begin(&self) -> Begun {
+        let (count, _) = &*self.0;
+        count.set(count.get() + 1);
+        Begun(self.clone())
+    }
+
+    async fn none_left(&self) {
+        let (count, ended) = &*self.0;
+        while count.get() > 0 {
+            ended.notified().await;
+        }
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        let (count, ended) = &*self.0.0;
+        count.set(count.get().saturating_sub(1));
+        ended.notify_waiters();
+    }
+}

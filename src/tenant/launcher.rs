@@ -1,0 +1,171 @@
+//! Brings a tenant to life: opens its database on its arbiter, opens its keys, starts its actor.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ArbiterHandle};
+use tokio::sync::oneshot;
+
+use super::actor::TenantActor;
+use super::invite_hints::InviteHints;
+use super::names::Tenant;
+use super::placement::Databases;
+use super::slot::{Live, Slot};
+use crate::domain::ids::TenantId;
+use crate::hashing::HashPool;
+use crate::registration::censor::CensorList;
+use crate::registration::pipeline::Tools;
+use crate::registration::rules::{TenantKeys, TenantRules};
+use crate::store::error::StoreError;
+use crate::store::platform_db::PlatformDb;
+use crate::store::tenants::Placement;
+use crate::token::issue::SigningKey;
+use crate::token::keys::{Algorithm, jwks};
+use crate::token::verify::VerifyingKey;
+
+/// Starts actors on the arbiters.
+#[derive(Clone)]
+pub(super) struct Launcher {
+    pub(super) arbiters: Arc<[ArbiterHandle]>,
+    pub(super) databases: Databases,
+    pub(super) platform: PlatformDb,
+    pub(super) hashing: HashPool,
+    pub(super) hints: InviteHints,
+    pub(super) housekeeping: Duration,
+}
+
+/// The place under which the master key seals a tenant's private key.
+#[must_use]
+pub fn key_context(tenant: TenantId, kid: &str) -> String {
+    format!("signing_key:{tenant}:{kid}")
+}
+
+impl Launcher {
+    /// Starts the tenant's actor. Runs to its end even when the caller stops waiting.
+    pub(super) async fn launch(&self, slot: Arc<Slot>, tenant: Arc<Tenant>) -> Result<Live, StoreError> {
+        let launcher = self.clone();
+        self.on_arbiter_of(tenant.record.id, async move || launcher.start(slot, &tenant).await).await
+    }
+
+    /// Opens a database on the tenant's arbiter and closes it again: whether a placement can work.
+    pub(super) async fn try_placement(
+        &self,
+        tenant: TenantId,
+        placement: Placement,
+    ) -> Result<(), StoreError> {
+        let databases = self.databases.clone();
+        self.on_arbiter_of(tenant, async move || {
+            let (db, _) = databases.open(tenant, &placement).await?;
+            db.close().await;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Asks every shared database for a sign of life, on the first arbiter; gives the names of those that give none.
+    pub(super) async fn missing_databases(&self) -> Vec<String> {
+        let Some(arbiter) = self.arbiters.first() else { return Vec::new() };
+        let databases = self.databases.clone();
+        let asked = on(arbiter, async move || {
+            let mut missing = Vec::new();
+            for name in databases.shared.keys() {
+                let alive = async { databases.open_shared(name).await?.ping().await };
+                if let Err(error) = alive.await {
+                    tracing::warn!(database = %name, %error, "a shared database does not answer");
+                    missing.push(name.clone());
+                }
+            }
+            missing
+        });
+        asked.await.unwrap_or_default()
+    }
+
+    /// Closes the shared pools of all arbiters.
+    pub(super) async fn close_shared(&self) {
+        for arbiter in &*self.arbiters {
+            on(arbiter, Databases::close_shared).await;
+        }
+    }
+
+    async fn start(&self, slot: Arc<Slot>, tenant: &Tenant) -> Result<Live, StoreError> {
+        let record = &tenant.record;
+        let keys = self.open_keys(record.id).await?;
+        let (db, watch) = self.databases.open(record.id, &record.placement).await?;
+        let rules = TenantRules {
+            id: record.id,
+            key: record.key.clone(),
+            censor: CensorList::new(&record.settings.registration.words),
+            settings: record.settings.clone(),
+            issuer: tenant.issuer.clone(),
+            keys: Arc::new(keys),
+            fingerprint_key: self.databases.master_key.derive(&format!("fingerprint:{}", record.id)),
+        };
+        let tools = Tools {
+            db,
+            hashing: self.hashing.clone(),
+            clock: self.databases.clock.clone(),
+            entropy: self.databases.entropy,
+        };
+        let actor = TenantActor::new(
+            slot,
+            rules,
+            tools,
+            self.hints.of(record.id),
+            self.housekeeping,
+            self.databases.metrics.clone(),
+        );
+        Ok(Live { address: actor.start(), watch })
+    }
+
+    async fn open_keys(&self, tenant: TenantId) -> Result<TenantKeys, StoreError> {
+        const CORRUPT: StoreError = StoreError::Corrupt("signing_keys");
+        let stored = self.platform.list_signing_keys(tenant).await?;
+        let newest = stored.first().ok_or(CORRUPT)?;
+        let private = self
+            .databases
+            .master_key
+            .open(&key_context(tenant, &newest.kid), &newest.private_key_sealed)
+            .map_err(|_| StoreError::Corrupt("signing_keys.private_key_sealed"))?;
+        let algorithm = Algorithm::parse(&newest.algorithm).ok_or(CORRUPT)?;
+        let signing =
+            SigningKey::from_pkcs8(&newest.kid, algorithm, &private).map_err(|_| CORRUPT)?;
+        let public = stored
+            .iter()
+            .map(|key| serde_json::from_str(&key.public_jwk).map_err(|_| CORRUPT))
+            .collect::<Result<Vec<serde_json::Value>, _>>()?;
+        let verifying = public
+            .iter()
+            .map(|jwk| VerifyingKey::from_jwk(jwk).map_err(|_| CORRUPT))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(TenantKeys { signing, verifying, jwks: jwks(&public) })
+    }
+
+    async fn on_arbiter_of<T: Send + 'static>(
+        &self,
+        tenant: TenantId,
+        work: impl AsyncFnOnce() -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let threads = i64::try_from(self.arbiters.len()).unwrap_or(1).max(1);
+        // The low bits of an id are random, so tenants spread evenly.
+        let index = usize::try_from(tenant.as_i64().rem_euclid(threads)).unwrap_or(0);
+        let gone = || StoreError::Unavailable("the tenant's thread is gone".into());
+        let arbiter = self.arbiters.get(index).ok_or_else(gone)?;
+        on(arbiter, work).await.ok_or_else(gone)?
+    }
+}
+
+/// Runs work on an arbiter's thread; `None` when that thread is gone or the work panicked.
+async fn on<T: Send + 'static>(
+    arbiter: &ArbiterHandle,
+    work: impl AsyncFnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (done, answer) = oneshot::channel();
+    // The future is made on its own thread: it may hold what belongs to that thread alone.
+    let spawned = arbiter.spawn_fn(move || {
+        actix::spawn(async move {
+            // The caller may have stopped waiting; the work was done all the same.
+            let _ = done.send(work().await);
+        });
+    });
+    if spawned { answer.await.ok() } else { None }
+}

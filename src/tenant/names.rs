@@ -1,0 +1,179 @@
+//! Which tenant a key or a host names, remembered.
+//!
+//! Unknown names are remembered too, for as long as one look for changes takes, so that made-up names cost a bounded
+//! number of queries. Changes made by other processes are seen by their revision.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use moka::Expiry;
+use moka::future::Cache;
+
+use super::error::{RETRY_AFTER, TenantError};
+use crate::domain::host_name::HostName;
+use crate::domain::tenant_key::TenantKey;
+use crate::store::error::StoreError;
+use crate::store::platform_db::PlatformDb;
+use crate::store::tenants::TenantRecord;
+
+/// A tenant as this process knows it.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// As stored.
+    pub record: TenantRecord,
+    /// `iss` of its tokens.
+    pub issuer: String,
+}
+
+/// How a tenant's `iss` is made where its settings name none.
+#[derive(Clone, Debug)]
+pub struct Issuers {
+    /// The platform's public address, without a trailing slash: `http://localhost:8080`.
+    pub public_url: String,
+}
+
+impl Issuers {
+    fn of(&self, record: &TenantRecord) -> String {
+        record
+            .settings
+            .tokens
+            .issuer
+            .clone()
+            .unwrap_or_else(|| format!("{}/t/{}", self.public_url, record.key))
+    }
+}
+
+/// The names of tenants.
+pub(super) struct Names {
+    platform: PlatformDb,
+    issuers: Issuers,
+    by_key: Cache<TenantKey, Option<Arc<Tenant>>>,
+    by_host: Cache<HostName, Option<TenantKey>>,
+    /// The revision up to which changes were seen.
+    seen: AtomicI64,
+    /// Rises with every change seen: a record read before it may be old.
+    changes: AtomicU64,
+    /// Changes of the last look. They are forgotten once more at the next one, since a look-up that ran beside the
+    /// first time may have remembered the old record just after it.
+    lately_changed: std::sync::Mutex<Vec<TenantKey>>,
+}
+
+/// Most changes taken in at one look.
+const CHANGES_AT_ONCE: u64 = 1000;
+
+struct UnknownExpires(Duration);
+
+impl<K, V> Expiry<K, Option<V>> for UnknownExpires {
+    fn expire_after_create(&self, _: &K, value: &Option<V>, _: Instant) -> Option<Duration> {
+        value.is_none().then_some(self.0)
+    }
+}
+
+impl Names {
+    pub(super) fn new(platform: PlatformDb, issuers: Issuers, entries: u64, unknown_life: Duration) -> Self {
+        Self {
+            platform,
+            issuers,
+            by_key: Cache::builder()
+                .max_capacity(entries)
+                .expire_after(UnknownExpires(unknown_life))
+                .build(),
+            by_host: Cache::builder()
+                .max_capacity(entries)
+                .expire_after(UnknownExpires(unknown_life))
+                .build(),
+            seen: AtomicI64::new(0),
+            changes: AtomicU64::new(0),
+            lately_changed: std::sync::Mutex::default(),
+        }
+    }
+
+    /// The tenant with this key, whatever its state. Many who ask at once cause one query.
+    pub(super) async fn by_key(&self, key: &TenantKey) -> Result<Option<Arc<Tenant>>, TenantError> {
+        if let Some(known) = self.by_key.get(key).await {
+            return Ok(known);
+        }
+        self.by_key
+            .try_get_with(key.clone(), async {
+                loop {
+                    let changes = self.changes.load(Ordering::Acquire);
+                    let record = self.platform.find_tenant(key).await?;
+                    if self.changes.load(Ordering::Acquire) == changes {
+                        return Ok(record.map(|record| self.tenant(record)));
+                    }
+                }
+            })
+            .await
+            .map_err(unavailable)
+    }
+
+    /// The tenant that this host names, whatever its state.
+    pub(super) async fn by_host(&self, host: &HostName) -> Result<Option<Arc<Tenant>>, TenantError> {
+        let key = match self.by_host.get(host).await {
+            Some(known) => known,
+            None => self
+                .by_host
+                .try_get_with(host.clone(), async {
+                    let record = self.platform.find_tenant_of_host(host).await?;
+                    Ok(record.map(|record| record.key))
+                })
+                .await
+                .map_err(unavailable)?,
+        };
+        match key {
+            Some(key) => self.by_key(&key).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Takes in a change that this process made, before its caller is answered.
+    pub(super) async fn changed(&self, record: &TenantRecord) -> Arc<Tenant> {
+        let tenant = self.tenant(record.clone());
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.by_key.insert(record.key.clone(), Some(Arc::clone(&tenant))).await;
+        self.by_host.invalidate_all();
+        tenant
+    }
+
+    /// Looks for changes that other processes made; gives the tenants that changed.
+    pub(super) async fn look_for_changes(&self) -> Result<Vec<Arc<Tenant>>, TenantError> {
+        let lately = std::mem::take(&mut *lock(&self.lately_changed));
+        for key in lately {
+            self.by_key.invalidate(&key).await;
+        }
+        let seen = self.seen.load(Ordering::Acquire);
+        let changed = self.platform.tenants_changed_since(seen, CHANGES_AT_ONCE).await?;
+        let Some((_, last)) = changed.last() else { return Ok(Vec::new()) };
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.by_host.invalidate_all();
+        let mut tenants = Vec::with_capacity(changed.len());
+        for (key, _) in &changed {
+            self.by_key.invalidate(key).await;
+            tenants.extend(self.by_key(key).await?);
+        }
+        *lock(&self.lately_changed) = changed.iter().map(|(key, _)| key.clone()).collect();
+        self.seen.store(*last, Ordering::Release);
+        Ok(tenants)
+    }
+
+    /// Starts to look for changes from now on: what is older is read when it is asked for.
+    pub(super) async fn start_from_now(&self) -> Result<(), TenantError> {
+        self.seen.store(self.platform.last_revision().await?, Ordering::Release);
+        Ok(())
+    }
+
+    fn tenant(&self, record: TenantRecord) -> Arc<Tenant> {
+        let issuer = self.issuers.of(&record);
+        Arc::new(Tenant { record, issuer })
+    }
+}
+
+fn unavailable(error: Arc<StoreError>) -> TenantError {
+    tracing::warn!(%error, "the platform database does not tell a tenant");
+    TenantError::Unavailable(RETRY_AFTER)
+}
+
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

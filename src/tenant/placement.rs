@@ -1,0 +1,141 @@
+//! Where a tenant's actor runs and how its database is opened there.
+//!
+//! A SeaORM pool belongs to the thread that opened it, so an actor's database is opened on the actor's own arbiter.
+//! Tenants that share a database share one pool per arbiter: connections = arbiters × pool size, whatever the number of
+//! tenants.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::clock::{Clock, Entropy};
+use crate::domain::ids::TenantId;
+use crate::domain::master_key::MasterKey;
+use crate::store::connection::{Connection, PoolBounds, PoolWatch, open};
+use crate::store::error::StoreError;
+use crate::store::schema::{Schema, migrate};
+use crate::store::settings::{DatabaseSettings, DatabaseUrl, SharedDatabaseSettings};
+use crate::store::tenant_db::TenantDb;
+use crate::store::tenants::Placement;
+use crate::telemetry::metrics::Metrics;
+
+/// How tenants' databases are found and opened.
+#[derive(Clone)]
+pub(super) struct Databases {
+    pub(super) own: DatabaseSettings,
+    pub(super) shared: Arc<HashMap<String, SharedDatabaseSettings>>,
+    /// The folder of the SQLite files.
+    pub(super) folder: PathBuf,
+    pub(super) master_key: Arc<MasterKey>,
+    pub(super) clock: Clock,
+    pub(super) entropy: Entropy,
+    pub(super) metrics: Metrics,
+    /// Watches over the shared pools of all arbiters.
+    pub(super) shared_watches: Arc<Mutex<Vec<PoolWatch>>>,
+}
+
+/// One shared database on one arbiter: opened by the first tenant that needs it.
+type SharedPool = Rc<tokio::sync::Mutex<Option<Connection>>>;
+
+thread_local! {
+    static SHARED: RefCell<HashMap<String, SharedPool>> = RefCell::default();
+}
+
+/// The place under which the master key seals a tenant's database URL.
+#[must_use]
+pub fn url_context(tenant: TenantId) -> String {
+    format!("placement_url:{tenant}")
+}
+
+impl Databases {
+    /// Opens a tenant's database on this thread and brings its schema up to date.
+    pub(super) async fn open(
+        &self,
+        tenant: TenantId,
+        placement: &Placement,
+    ) -> Result<(TenantDb, Option<PoolWatch>), StoreError> {
+        let (connection, shared) = match placement {
+            Placement::Shared(name) => (self.open_shared(name).await?, true),
+            Placement::OwnFile => (self.open_own(tenant, &self.file_of(tenant)?).await?, false),
+            Placement::OwnUrl(sealed) => {
+                let url = self.unseal(tenant, sealed)?;
+                (self.open_own(tenant, &url).await?, false)
+            }
+        };
+        let watch = (!shared).then(|| connection.watch());
+        let db = TenantDb::new(tenant, connection, shared, self.clock.clone(), self.entropy);
+        Ok((db, watch))
+    }
+
+    /// Opens (and proves) a shared database on this thread.
+    pub(super) async fn open_shared(&self, name: &str) -> Result<Connection, StoreError> {
+        let settings =
+            self.shared.get(name).ok_or(StoreError::Corrupt("tenants.placement_database"))?;
+        let pool = SHARED.with_borrow_mut(|pools| Rc::clone(pools.entry(name.to_owned()).or_default()));
+        let mut pool = pool.lock().await;
+        if let Some(connection) = &*pool {
+            return Ok(connection.clone());
+        }
+        let connection = self.open_url(&settings.url, settings.pool_size, None).await?;
+        let watch = connection.watch();
+        self.shared_watches.lock().unwrap_or_else(PoisonError::into_inner).push(watch);
+        *pool = Some(connection.clone());
+        Ok(connection)
+    }
+
+    /// Closes the shared pools of this thread.
+    pub(super) async fn close_shared() {
+        let pools: Vec<SharedPool> = SHARED.with_borrow_mut(|pools| pools.drain().map(|(_, pool)| pool).collect());
+        for pool in pools {
+            if let Some(connection) = pool.lock().await.take() {
+                connection.close().await;
+            }
+        }
+    }
+
+    async fn open_own(&self, tenant: TenantId, url: &DatabaseUrl) -> Result<Connection, StoreError> {
+        self.open_url(url, self.own.own_pool_size, Some(tenant)).await
+    }
+
+    async fn open_url(
+        &self,
+        url: &DatabaseUrl,
+        size: u32,
+        only_tenant: Option<TenantId>,
+    ) -> Result<Connection, StoreError> {
+        let bounds = bounds(&self.own, size);
+        let connection =
+            open(url, bounds, only_tenant, self.clock.clone(), self.metrics.clone()).await?;
+        migrate(&connection, Schema::Tenant).await?;
+        Ok(connection)
+    }
+
+    /// The file is named by the tenant's number, which no client chooses.
+    fn file_of(&self, tenant: TenantId) -> Result<DatabaseUrl, StoreError> {
+        std::fs::create_dir_all(&self.folder)
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let file = self.folder.join(format!("{tenant}.db"));
+        DatabaseUrl::sqlite_file(&file).map_err(|error| StoreError::Failed(error.to_string()))
+    }
+
+    fn unseal(&self, tenant: TenantId, sealed: &[u8]) -> Result<DatabaseUrl, StoreError> {
+        let corrupt = StoreError::Corrupt("tenants.placement_url_sealed");
+        let Ok(plain) = self.master_key.open(&url_context(tenant), sealed) else { return Err(corrupt) };
+        let Ok(text) = std::str::from_utf8(&plain) else { return Err(corrupt) };
+        DatabaseUrl::parse(text).map_err(|_| corrupt)
+    }
+}
+
+/// The bounds of a pool under these settings.
+#[must_use]
+pub fn bounds(settings: &DatabaseSettings, size: u32) -> PoolBounds {
+    PoolBounds {
+        size,
+        acquire_timeout: Duration::from_millis(settings.acquire_timeout_ms),
+        statement_timeout: Duration::from_millis(settings.statement_timeout_ms),
+        idle_timeout: Duration::from_millis(settings.idle_timeout_ms),
+    }
+}

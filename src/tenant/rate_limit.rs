@@ -1,0 +1,267 @@
+//! One tenant's rate limiters: governor's, keyed by address and by user name, and one for the whole tenant.
+//!
+//! They are made by the tenant's actor, checked at the door through the slot, and outlive the actor. Keyed state is
+//! bounded: beyond the bound new keys share a fixed number of cells, so that made-up keys cost no memory and still
+//! meet a limit.
+
+use std::hash::BuildHasher;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use governor::clock::{Clock as _, QuantaClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::DashMapStateStore;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{NotUntil, Quota, RateLimiter};
+
+use crate::domain::tenant_settings::{Limits, Rate};
+use crate::registration::error::LimitKind;
+use crate::telemetry::metrics::Metrics;
+
+type Keyed = RateLimiter<u64, DashMapStateStore<u64>, QuantaClock, StateInformationMiddleware>;
+type Direct = RateLimiter<NotKeyed, InMemoryState, QuantaClock, StateInformationMiddleware>;
+
+/// What a caller may still do under the address limit: the RateLimit fields of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The limit.
+    pub rate: Rate,
+    /// Calls left at once.
+    pub remaining: u32,
+    /// Until one more call is free.
+    pub reset: Duration,
+}
+
+/// A limiter said no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limited {
+    /// Which limit.
+    pub kind: LimitKind,
+    /// When to come back.
+    pub retry_after: Duration,
+    /// What the address limit says, whichever limit it was.
+    pub standing: Option<Standing>,
+}
+
+/// The limiters of one tenant.
+pub struct RateLimits {
+    limits: Limits,
+    clock: QuantaClock,
+    hasher: std::collections::hash_map::RandomState,
+    address: Option<KeyedLimit>,
+    username: Option<KeyedLimit>,
+    tenant: Option<Direct>,
+    metrics: Metrics,
+}
+
+struct KeyedLimit {
+    rate: Rate,
+    limiter: Keyed,
+    most_keys: usize,
+    /// Whether new keys share cells; judged anew now and then, because counting keys takes a lock a shard.
+    full: AtomicBool,
+    checks: AtomicU32,
+}
+
+/// Cells that keys share once a limiter is full.
+const SHARED_CELLS: u64 = 1024;
+/// How many checks pass between two looks at the number of keys.
+const CHECKS_BETWEEN_LOOKS: u32 = 256;
+
+impl RateLimits {
+    /// Limiters for these limits. `clock` is shared by all tenants: making one costs more than a limiter.
+    pub(super) fn new(limits: Limits, most_keys: usize, clock: QuantaClock, metrics: Metrics) -> Self {
+        let keyed = |rate: Option<Rate>| {
+            rate.and_then(|rate| KeyedLimit::new(rate, most_keys, clock.clone()))
+        };
+        Self {
+            hasher: std::collections::hash_map::RandomState::new(),
+            address: keyed(limits.per_address),
+            username: keyed(limits.per_username),
+            tenant: limits.per_tenant.and_then(quota).map(|quota| {
+                Direct::new(quota, InMemoryState::default(), clock.clone())
+                    .with_middleware::<StateInformationMiddleware>()
+            }),
+            limits,
+            clock,
+            metrics,
+        }
+    }
+
+    /// The limits these limiters keep.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The longest time for which a limiter remembers anything.
+    pub(super) fn longest_window(&self) -> Duration {
+        [self.limits.per_address, self.limits.per_username, self.limits.per_tenant]
+            .into_iter()
+            .flatten()
+            .map(|rate| Duration::from_secs(u64::from(rate.seconds.get())))
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// Counts a call against every limit, the most personal first.
+    ///
+    /// # Errors
+    /// [`Limited`] by the first limit that says no.
+    pub fn check(
+        &self,
+        address: IpAddr,
+        username: Option<&str>,
+    ) -> Result<Option<Standing>, Limited> {
+        let mut standing = None;
+        if let Some(limit) = &self.address {
+            let key = self.hasher.hash_one(network(address));
+            match limit.check(key) {
+                Ok(remaining) => standing = Some(limit.standing(remaining)),
+                Err(until) => {
+                    let wait = until.wait_time_from(self.clock.now());
+                    let standing = Standing { rate: limit.rate, remaining: 0, reset: wait };
+                    return Err(self.limited(LimitKind::Address, wait, Some(standing)));
+                }
+            }
+        }
+        if let (Some(limit), Some(name)) = (&self.username, username)
+            && let Err(until) = limit.check(self.hasher.hash_one(name))
+        {
+            let wait = until.wait_time_from(self.clock.now());
+            return Err(self.limited(LimitKind::Username, wait, standing));
+        }
+        if let Some(limit) = &self.tenant
+            && let Err(until) = limit.check()
+        {
+            let wait = until.wait_time_from(self.clock.now());
+            return Err(self.limited(LimitKind::Tenant, wait, standing));
+        }
+        Ok(standing)
+    }
+
+    /// Forgets keys that are back at their full quota.
+    pub(super) fn prune(&self) -> [(LimitKind, usize); 2] {
+        let prune = |limit: &Option<KeyedLimit>| limit.as_ref().map_or(0, KeyedLimit::prune);
+        [(LimitKind::Address, prune(&self.address)), (LimitKind::Username, prune(&self.username))]
+    }
+
+    fn limited(&self, kind: LimitKind, retry_after: Duration, standing: Option<Standing>) -> Limited {
+        self.metrics.limiter_refusal(kind_name(kind));
+        Limited { kind, retry_after, standing }
+    }
+}
+
+/// The name of a limit in metrics.
+pub(super) fn kind_name(kind: LimitKind) -> &'static str {
+    match kind {
+        LimitKind::Address => "address",
+        LimitKind::Username => "username",
+        LimitKind::Tenant => "tenant",
+    }
+}
+
+impl KeyedLimit {
+    fn new(rate: Rate, most_keys: usize, clock: QuantaClock) -> Option<Self> {
+        let limiter = Keyed::new(quota(rate)?, DashMapStateStore::default(), clock)
+            .with_middleware::<StateInformationMiddleware>();
+        Some(Self { rate, limiter, most_keys, full: AtomicBool::new(false), checks: AtomicU32::new(0) })
+    }
+
+    fn check(&self, key: u64) -> Result<u32, NotUntil<governor::clock::QuantaInstant>> {
+        if self.checks.fetch_add(1, Ordering::Relaxed) % CHECKS_BETWEEN_LOOKS == 0 {
+            self.full.store(self.limiter.len() >= self.most_keys, Ordering::Relaxed);
+        }
+        let key = if self.full.load(Ordering::Relaxed) { key % SHARED_CELLS } else { key };
+        self.limiter.check_key(&key).map(|state| state.remaining_burst_capacity())
+    }
+
+    fn standing(&self, remaining: u32) -> Standing {
+        let period = Duration::from_secs(u64::from(self.rate.seconds.get())) / self.rate.calls.get();
+        let reset = if remaining >= self.rate.calls.get() { Duration::ZERO } else { period };
+        Standing { rate: self.rate, remaining, reset }
+    }
+
+    fn prune(&self) -> usize {
+        self.limiter.retain_recent();
+        self.limiter.shrink_to_fit();
+        let keys = self.limiter.len();
+        self.full.store(keys >= self.most_keys, Ordering::Relaxed);
+        keys
+    }
+}
+
+fn quota(rate: Rate) -> Option<Quota> {
+    let period = Duration::from_secs(u64::from(rate.seconds.get())) / rate.calls.get();
+    let burst = NonZeroU32::new(rate.calls.get())?;
+    Some(Quota::with_period(period)?.allow_burst(burst))
+}
+
+/// What counts as one requester: an IPv4 address, or an IPv6 network of 64 bits, which one customer gets whole.
+fn network(address: IpAddr) -> [u8; 8] {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, c, d] = v4.octets();
+            // Multicast is no requester's network, so this prefix keeps the two families apart.
+            [0xff, 0, 0, 0, a, b, c, d]
+        }
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, e, f, g, h, ..] = v6.octets();
+            [a, b, c, d, e, f, g, h]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(per_address: u32) -> Limits {
+        Limits {
+            per_address: Rate::new(per_address, 3600),
+            per_username: None,
+            per_tenant: None,
+            in_flight: None,
+        }
+    }
+
+    fn rate_limits(limits: Limits, most_keys: usize) -> RateLimits {
+        RateLimits::new(limits, most_keys, QuantaClock::default(), Metrics::new(1).unwrap())
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_requester() {
+        let limits = rate_limits(limits(2), 100);
+        assert!(limits.check("2001:db8::1".parse().unwrap(), None).is_ok());
+        assert!(limits.check("2001:db8::2".parse().unwrap(), None).is_ok());
+        let refused = limits.check("2001:db8::3".parse().unwrap(), None).unwrap_err();
+        assert_eq!(refused.kind, LimitKind::Address);
+        assert!(refused.retry_after > Duration::from_secs(60));
+        assert!(limits.check("2001:db8:0:1::1".parse().unwrap(), None).is_ok());
+    }
+
+    #[test]
+    fn made_up_addresses_cost_bounded_memory_and_still_meet_a_limit() {
+        let limits = rate_limits(limits(1), 5_000);
+        let mut passed = 0;
+        for number in 0..100_000_u32 {
+            passed += u32::from(limits.check(IpAddr::V4(number.into()), None).is_ok());
+        }
+        let keys = limits.address.as_ref().unwrap().limiter.len();
+        let bound = 5_000 + CHECKS_BETWEEN_LOOKS as usize + SHARED_CELLS as usize;
+        assert!(keys <= bound, "{keys} keys");
+        assert!(passed as usize <= bound, "{passed} calls passed");
+    }
+
+    #[test]
+    fn a_limit_that_is_off_lets_everything_pass() {
+        let off =
+            Limits { per_address: None, per_username: None, per_tenant: None, in_flight: None };
+        let limits = rate_limits(off, 10);
+        for _ in 0..1000 {
+            assert_eq!(limits.check("127.0.0.1".parse().unwrap(), Some("a")), Ok(None));
+        }
+        assert_eq!(limits.longest_window(), Duration::ZERO);
+    }
+}

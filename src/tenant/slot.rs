@@ -1,0 +1,173 @@
+//! A tenant's place in the directory: its live actor, its limiters and its permits.
+//!
+//! The slot outlives the actor, so a relaunch forgets no limit.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use actix::Addr;
+use governor::clock::QuantaClock;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+
+use super::actor::TenantActor;
+use super::rate_limit::RateLimits;
+use crate::domain::ids::TenantId;
+use crate::domain::tenant_settings::Limits;
+use crate::store::connection::PoolWatch;
+use crate::telemetry::metrics::Metrics;
+
+/// A tenant's place in the directory.
+pub(super) struct Slot {
+    pub(super) tenant: TenantId,
+    /// The live actor, if there is one.
+    live: RwLock<Option<Arc<Live>>>,
+    /// Held while the actor is launched or drained: one launch serves all who wait.
+    pub(super) changing: Mutex<LaunchHistory>,
+    /// What callers meet at the door; made by the actor, kept when it goes.
+    gate: RwLock<Option<Arc<Gate>>>,
+    /// Callers between taking the address and the end of their call; no eviction while there are any.
+    callers: AtomicUsize,
+    /// Milliseconds from `origin` to the last call.
+    last_used: AtomicU64,
+    origin: Instant,
+    means: GateMeans,
+}
+
+/// A live actor.
+pub(super) struct Live {
+    /// The one shared address: clones would each bring a mailbox slot of their own.
+    pub(super) address: Addr<TenantActor>,
+    /// Tells how many connections the tenant's own database has; `None` where it shares a pool.
+    pub(super) watch: Option<PoolWatch>,
+}
+
+/// What earlier launches came to.
+#[derive(Default)]
+pub(super) struct LaunchHistory {
+    /// When the last launch failed; the next one waits a little, so that a dead database is not stormed.
+    pub(super) failed_at: Option<Instant>,
+    /// Whether the tenant was live before.
+    pub(super) launched_before: bool,
+}
+
+/// What gates are made with.
+#[derive(Clone)]
+pub(super) struct GateMeans {
+    pub(super) most_keys: usize,
+    pub(super) clock: QuantaClock,
+    pub(super) metrics: Metrics,
+}
+
+/// What a caller meets at the door.
+pub(super) struct Gate {
+    pub(super) limits: RateLimits,
+    /// One permit for each register call at work; `None` where the tenant has no such limit.
+    permits: Option<Arc<Semaphore>>,
+    in_flight: Option<NonZeroU32>,
+}
+
+/// A call on its way through a slot.
+pub(super) struct Call {
+    slot: Arc<Slot>,
+    pub(super) live: Arc<Live>,
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.slot.callers.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Slot {
+    pub(super) fn new(tenant: TenantId, origin: Instant, means: GateMeans) -> Self {
+        Self {
+            tenant,
+            live: RwLock::new(None),
+            changing: Mutex::default(),
+            gate: RwLock::new(None),
+            callers: AtomicUsize::new(0),
+            last_used: AtomicU64::new(0),
+            origin,
+            means,
+        }
+    }
+
+    /// Takes the live actor's address for one call; `None` when there is no actor, or a dead one.
+    pub(super) fn enter(self: &Arc<Self>, now: Instant) -> Option<Call> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        let live = live.as_ref().filter(|live| live.address.connected())?;
+        self.callers.fetch_add(1, Ordering::AcqRel);
+        self.last_used.store(millis(now.duration_since(self.origin)), Ordering::Relaxed);
+        Some(Call { slot: Arc::clone(self), live: Arc::clone(live) })
+    }
+
+    /// Puts a new actor in place, and gives back what was there.
+    pub(super) fn put(&self, live: Option<Arc<Live>>) -> Option<Arc<Live>> {
+        std::mem::replace(&mut *self.live.write().unwrap_or_else(PoisonError::into_inner), live)
+    }
+
+    /// Takes the actor out, if nobody is calling it.
+    pub(super) fn take_if_unused(&self) -> Option<Arc<Live>> {
+        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        // Callers enter under the read lock, so none can while this lock is held.
+        if self.callers.load(Ordering::Acquire) > 0 { None } else { live.take() }
+    }
+
+    /// The live actor, for those who watch it.
+    pub(super) fn live(&self) -> Option<Arc<Live>> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How long nobody has called.
+    pub(super) fn idle(&self, now: Instant) -> Duration {
+        let last = Duration::from_millis(self.last_used.load(Ordering::Relaxed));
+        now.duration_since(self.origin).saturating_sub(last)
+    }
+
+    /// What callers meet at the door; `None` before the first launch.
+    pub(super) fn gate(&self) -> Option<Arc<Gate>> {
+        self.gate.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Called by the actor: makes limiters and permits for these limits, and keeps the old ones where nothing changed,
+    /// so that neither a relaunch nor a change of other settings forgets who called.
+    pub(super) fn open_gate(&self, limits: &Limits) {
+        let mut gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        if gate.as_ref().is_some_and(|gate| gate.limits.limits() == limits) {
+            return;
+        }
+        let GateMeans { most_keys, clock, metrics } = self.means.clone();
+        // Work that holds a permit of the old semaphore goes on; for that moment both numbers count.
+        let kept = gate.as_ref().filter(|gate| gate.in_flight == limits.in_flight);
+        let permits = match kept {
+            Some(gate) => gate.permits.clone(),
+            None => limits.in_flight.map(|most| {
+                Arc::new(Semaphore::new(usize::try_from(most.get()).unwrap_or(usize::MAX >> 3)))
+            }),
+        };
+        *gate = Some(Arc::new(Gate {
+            limits: RateLimits::new(limits.clone(), most_keys, clock, metrics),
+            permits,
+            in_flight: limits.in_flight,
+        }));
+    }
+}
+
+impl Gate {
+    /// A permit to work; `Err` when all are taken.
+    pub(super) fn admit(&self) -> Result<Option<OwnedSemaphorePermit>, Full> {
+        match &self.permits {
+            None => Ok(None),
+            Some(permits) => Arc::clone(permits).try_acquire_owned().map(Some).map_err(|_| Full),
+        }
+    }
+}
+
+/// All of a tenant's permits are taken.
+pub(super) struct Full;
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
