@@ -1,6 +1,7 @@
 //! The code that computes a hash, with the memory it works in.
 //!
-//! One engine belongs to one thread. A faster one takes this one's place here, behind the same two functions.
+//! One engine belongs to one thread. A faster one takes this one's place here, behind the same two
+//! functions.
 
 use std::fmt;
 use std::time::Duration;
@@ -93,8 +94,8 @@ impl Engine {
     }
 }
 
-/// Hashes a second that `threads` engines reach with nothing around them: the yardstick for everything built on top. Each
-/// works for at least `seconds` and finishes at least one hash.
+/// Hashes a second that `threads` engines reach with nothing around them: the yardstick for
+/// everything built on top. Each works for at least `seconds` and finishes at least one hash.
 ///
 /// # Errors
 /// [`EngineError`] of the first engine that fails.

@@ -9,8 +9,8 @@ pub(super) const HASH_BYTES: usize = 32;
 /// Bytes of a salt (RFC 9106, section 4).
 pub(super) const SALT_BYTES: usize = 16;
 
-/// The weakest parameters that OWASP's password storage cheat sheet calls equal: (iterations, KiB). More iterations than
-/// the last row's do not lower the memory any further.
+/// The weakest parameters that OWASP's password storage cheat sheet calls equal: (iterations, KiB).
+/// More iterations than the last row's do not lower the memory any further.
 const FLOOR: [(u32, u32); 5] = [
     (1, 47_104),
     (2, 19_456),
@@ -31,8 +31,8 @@ pub struct HashParams {
 pub struct BadParams(argon2::Error);
 
 impl HashParams {
-    /// `memory_kib` KiB of memory, gone over `iterations` times, in `lanes` lanes. The lanes of a hash are computed one
-    /// after the other on one thread.
+    /// `memory_kib` KiB of memory, gone over `iterations` times, in `lanes` lanes. The lanes of a
+    /// hash are computed one after the other on one thread.
     ///
     /// # Errors
     /// [`BadParams`] when a number is zero or the memory is less than 8 KiB a lane.
@@ -42,8 +42,8 @@ impl HashParams {
         Ok(Self { inner })
     }
 
-    /// Reads the parameters of a stored PHC string; `None` unless it is an Argon2id hash of the current version. A login
-    /// compares them with the settings' and hashes anew when they differ.
+    /// Reads the parameters of a stored PHC string; `None` unless it is an Argon2id hash of the
+    /// current version. A login compares them with the settings' and hashes anew when they differ.
     #[must_use]
     pub fn of_phc(phc: &str) -> Option<Self> {
         let hash = argon2::PasswordHash::new(phc).ok()?;
@@ -65,8 +65,8 @@ impl HashParams {
         &self.inner
     }
 
-    /// The PHC string of a hash made with these parameters; `None` if it would not fit the format, which does not happen
-    /// with a salt and a hash of our lengths.
+    /// The PHC string of a hash made with these parameters; `None` if it would not fit the format,
+    /// which does not happen with a salt and a hash of our lengths.
     pub(super) fn phc(&self, salt: &[u8; SALT_BYTES], hash: &[u8; HASH_BYTES]) -> Option<String> {
         let phc = argon2::PasswordHash {
             algorithm: ARGON2ID_IDENT,

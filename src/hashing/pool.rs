@@ -33,7 +33,8 @@ const MIN_RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HashingSettings {
-    /// Threads that hash; 0 for one a core. Together they keep `threads` times `memory_kib` for life.
+    /// Threads that hash; 0 for one a core. Together they keep `threads` times `memory_kib` for
+    /// life.
     pub threads: usize,
     /// How many passwords may wait for a thread.
     pub queue: usize,
@@ -129,7 +130,8 @@ impl HashRefusal {
     }
 }
 
-/// The one hash pool of a server. Clones share it; when the last is dropped, the threads finish what waits and end.
+/// The one hash pool of a server. Clones share it; when the last is dropped, the threads finish
+/// what waits and end.
 #[derive(Clone)]
 pub struct HashPool {
     inner: Arc<Inner>,
@@ -218,9 +220,9 @@ impl HashPool {
         Ok(())
     }
 
-    /// Hashes a password on behalf of a tenant. A call that cannot be served within the wait limit and before `deadline`
-    /// is refused at once; one that waits is given up when its time is over, unless its hash has begun. Dropping the
-    /// future takes the password out of the queue.
+    /// Hashes a password on behalf of a tenant. A call that cannot be served within the wait limit
+    /// and before `deadline` is refused at once; one that waits is given up when its time is over,
+    /// unless its hash has begun. Dropping the future takes the password out of the queue.
     ///
     /// # Errors
     /// [`HashRefusal`]; nothing was hashed, except perhaps for [`HashRefusal::Failed`].
@@ -243,8 +245,9 @@ impl HashPool {
         self.inner.shared.queue.depth()
     }
 
-    /// Takes no more passwords, waits for those in the queue and for the threads to end. Blocks for at most the wait
-    /// limit and one hash, so call it once no request is at work; a second call does nothing.
+    /// Takes no more passwords, waits for those in the queue and for the threads to end. Blocks for
+    /// at most the wait limit and one hash, so call it once no request is at work; a second call
+    /// does nothing.
     pub fn stop(&self) {
         self.inner.shared.queue.close();
         let threads = std::mem::take(
@@ -352,8 +355,8 @@ impl Shared {
         }
     }
 
-    /// Notes the time of a hash: the first one whole, each later one with a weight of an eighth. Two threads may
-    /// overwrite each other's note, which an estimate can bear.
+    /// Notes the time of a hash: the first one whole, each later one with a weight of an eighth.
+    /// Two threads may overwrite each other's note, which an estimate can bear.
     fn note_hash(&self, took: Duration) {
         let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let mean = match self.mean_nanos.load(Ordering::Relaxed) {
@@ -373,7 +376,8 @@ struct Worker {
 }
 
 impl Worker {
-    /// A worker that has hashed once, so that the pool knows the price of a hash before its first caller comes.
+    /// A worker that has hashed once, so that the pool knows the price of a hash before its first
+    /// caller comes.
     fn new(shared: &Arc<Shared>, params: &HashParams) -> Result<Self, EngineError> {
         let mut engine = Engine::new(params.clone())?;
         let start = shared.clock.monotonic();
@@ -437,12 +441,12 @@ impl Worker {
             .monotonic()
             .saturating_duration_since(start);
         self.shared.note_hash(took);
-        self.shared.metrics.hash(took.as_secs_f64());
+        self.shared.metrics.hash_finished(took.as_secs_f64());
         Ok(hash)
     }
 
-    /// Lets `work` use the engine; `None` when it panicked or no memory is left. The thread goes on either way, with fresh
-    /// memory, since a panic may leave the old half written.
+    /// Lets `work` use the engine; `None` when it panicked or no memory is left. The thread goes on
+    /// either way, with fresh memory, since a panic may leave the old half written.
     fn guarded<T>(&mut self, work: impl FnOnce(&mut Engine) -> T) -> Option<T> {
         let mut engine = match self.engine.take() {
             Some(engine) => engine,
@@ -613,12 +617,12 @@ mod tests {
     #[tokio::test]
     async fn a_job_granted_too_late_is_skipped_even_if_its_caller_has_not_noticed() {
         let settings = HashingSettings {
-            wait_ms: 20,
+            wait_ms: 100,
             ..settings()
         };
         let (pool, workers, metrics) = prepared(&settings);
         let call = queue_up(&pool).await;
-        std::thread::sleep(Duration::from_millis(30));
+        std::thread::sleep(Duration::from_millis(150));
         pool.spawn(workers).unwrap();
         pool.stop();
         assert!(matches!(call.await.unwrap_err(), HashRefusal::Busy { .. }));
@@ -642,7 +646,7 @@ mod tests {
     #[tokio::test]
     async fn a_hash_that_has_begun_is_awaited_beyond_the_wait_limit() {
         let settings = HashingSettings {
-            wait_ms: 20,
+            wait_ms: 100,
             ..settings()
         };
         let (pool, _workers, _) = prepared(&settings);
@@ -650,7 +654,7 @@ mod tests {
         let job = pool.inner.shared.queue.pop().unwrap();
         assert!(job.claim.take());
         let answer = async {
-            tokio::time::sleep(Duration::from_millis(60)).await;
+            tokio::time::sleep(Duration::from_millis(150)).await;
             job.answer.send(Err(HashRefusal::Failed)).unwrap();
         };
         let (outcome, ()) = tokio::join!(call, answer);

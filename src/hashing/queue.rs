@@ -1,7 +1,7 @@
 //! The passwords that wait for a hash thread, and whose turn is next.
 //!
-//! Today: first come, first served, with one bound for all tenants. A policy that is fair between tenants replaces the
-//! `VecDeque` here and nothing else: each job says whose it is.
+//! Today: first come, first served, with one bound for all tenants. A policy that is fair between
+//! tenants replaces the `VecDeque` here and nothing else: each job says whose it is.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,8 @@ use super::engine::PasswordHash;
 use super::pool::HashRefusal;
 use crate::domain::ids::TenantId;
 
-/// One password to hash. Dropped, it wipes the password and tells its caller that nothing will come.
+/// One password to hash. Dropped, it wipes the password and tells its caller that nothing will
+/// come.
 pub(super) struct Job {
     /// On whose behalf.
     pub(super) tenant: TenantId,
@@ -31,7 +32,8 @@ pub(super) struct Job {
     pub(super) answer: oneshot::Sender<Result<PasswordHash, HashRefusal>>,
 }
 
-/// Goes to the first of two who takes it: to the thread, which then hashes, or to the caller, who then leaves.
+/// Goes to the first of two who takes it: to the thread, which then hashes, or to the caller, who
+/// then leaves.
 #[derive(Clone, Default)]
 pub(super) struct Claim(Arc<AtomicBool>);
 
@@ -121,7 +123,8 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// A panic elsewhere cannot leave the line half changed, so its lock is good even when poisoned.
+    /// A panic elsewhere cannot leave the line half changed, so its lock is good even when
+    /// poisoned.
     fn line(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }

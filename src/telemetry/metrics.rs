@@ -1,10 +1,10 @@
 //! Every metric of the house, in one typed struct.
 //!
-//! Taken: a registry of its own for each [`Metrics`], so that two servers in one test process do not count for each
-//! other. Refused: the `prometheus` crate's global registry and macros.
+//! Taken: a registry of its own for each [`Metrics`], so that two servers in one test process do
+//! not count for each other. Refused: the `prometheus` crate's global registry and macros.
 //!
-//! Labels come from closed sets (`docs/threats.md`, row 114): they are `&'static str`, or a tenant's key under a cap.
-//! Text sent by a client is never a label.
+//! Labels come from closed sets (`docs/threats.md`, row 114): they are `&'static str`, or a
+//! tenant's key under a cap. Text sent by a client is never a label.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -32,7 +32,8 @@ const HASH_SECONDS: &[f64] = &[
     0.001, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.5,
 ];
 
-/// Upper bounds in seconds for one database operation: from a cached read to the statement deadline of 3 s.
+/// Upper bounds in seconds for one database operation: from a cached read to the statement deadline
+/// of 3 s.
 const DATABASE_SECONDS: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0,
 ];
@@ -73,7 +74,8 @@ struct Series {
     invite_hint_entries: IntGauge,
     ready: Gauge,
     log_lines_dropped: IntCounter,
-    /// How many dropped lines `log_lines_dropped` already holds; the log itself counts for the whole process.
+    /// How many dropped lines `log_lines_dropped` already holds; the log itself counts for the
+    /// whole process.
     dropped_lines_seen: AtomicU64,
 }
 
@@ -85,8 +87,8 @@ struct TenantSeries {
 }
 
 impl Metrics {
-    /// Builds and registers every metric. At most `max_tenant_series` tenants get series of their own; the others share
-    /// the label `other`.
+    /// Builds and registers every metric. At most `max_tenant_series` tenants get series of their
+    /// own; the others share the label `other`.
     ///
     /// # Errors
     /// When a metric cannot be registered: two share a name, or a name breaks the grammar.
@@ -228,7 +230,8 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&self.series.registry.gather())
     }
 
-    /// Counts an answered request and its time. `route` is the pattern of the route table, never the path sent.
+    /// Counts an answered request and its time. `route` is the pattern of the route table, never
+    /// the path sent.
     pub fn http_request(
         &self,
         listener: &'static str,
@@ -248,7 +251,8 @@ impl Metrics {
             .observe(seconds);
     }
 
-    /// Counts a register call of a known tenant. Beyond the cap of tenants it counts as tenant `other`.
+    /// Counts a register call of a known tenant. Beyond the cap of tenants it counts as tenant
+    /// `other`.
     pub fn registration(&self, tenant: &str, outcome: &'static str) {
         let mut tenants = self.tenants();
         let has_room = tenants.known.len() < tenants.max && tenant != OTHER_TENANTS;
@@ -273,7 +277,8 @@ impl Metrics {
 
     /// Removes the series of a deleted tenant and frees its place for another.
     pub fn forget_tenant(&self, tenant: &str) {
-        // The lock is held to the end, so that no count in between leaves a series nobody would remove.
+        // The lock is held to the end, so that no count in between leaves a series nobody would
+        // remove.
         let mut tenants = self.tenants();
         for outcome in tenants
             .known
@@ -302,7 +307,7 @@ impl Metrics {
     }
 
     /// Counts a finished hash and its time.
-    pub fn hash(&self, seconds: f64) {
+    pub fn hash_finished(&self, seconds: f64) {
         self.series.hashes.inc();
         self.series.hash_seconds.observe(seconds);
     }
@@ -329,7 +334,8 @@ impl Metrics {
         self.series.live_actors.dec();
     }
 
-    /// Counts a start that follows an actor's death; [`Metrics::actor_launched`] counts the start itself.
+    /// Counts a start that follows an actor's death; [`Metrics::actor_launched`] counts the start
+    /// itself.
     pub fn actor_relaunched(&self) {
         self.series.actor_relaunches.inc();
     }
@@ -439,7 +445,8 @@ impl Build {
         Ok(collector)
     }
 
-    /// Memory, processor time and descriptors of this process, under Prometheus' usual `process_` names.
+    /// Memory, processor time and descriptors of this process, under Prometheus' usual `process_`
+    /// names.
     #[cfg(target_os = "linux")]
     fn process(&self) -> Result<(), Error> {
         use prometheus::process_collector::ProcessCollector;

@@ -1,11 +1,12 @@
 //! Log lines on standard error, written by a thread of their own.
 //!
-//! A full or closed pipe must not stall a request (`docs/threats.md`, row 47): lines go through a bounded channel, and
-//! what finds it full is dropped and counted. Taken: a channel of the standard library and one thread. Refused: writing
-//! in place, which blocks the whole server once nobody reads its output.
+//! A full or closed pipe must not stall a request (`docs/threats.md`, row 47): lines go through a
+//! bounded channel, and what finds it full is dropped and counted. Taken: a channel of the standard
+//! library and one thread. Refused: writing in place, which blocks the whole server once nobody
+//! reads its output.
 //!
-//! No colours: a terminal obeys escape sequences from wherever they come, so every control character that reaches the
-//! writer is escaped, without exception (row 75).
+//! No colours: a terminal obeys escape sequences from wherever they come, so every control
+//! character that reaches the writer is escaped, without exception (row 75).
 
 use std::io::{self, Write};
 use std::panic::PanicHookInfo;
@@ -37,8 +38,9 @@ static DROPPED_LINES: AtomicU64 = AtomicU64::new(0);
 pub struct TelemetrySettings {
     /// The shape of a log line.
     pub log_format: LogFormat,
-    /// What is logged, as `level` or `target=level`, separated by commas: `info,enroll::tenant=debug`.
-    /// Other crates never log below `info`, the database crates never below `warn`, whatever stands here.
+    /// What is logged, as `level` or `target=level`, separated by commas:
+    /// `info,enroll::tenant=debug`. Other crates never log below `info`, the database crates never
+    /// below `warn`, whatever stands here.
     pub log_level: String,
     /// How many tenants get metric series of their own; the others are counted together.
     pub max_tenant_series: usize,
@@ -85,11 +87,11 @@ impl TelemetrySettings {
     }
 }
 
-/// Starts logging for the whole process and replaces the panic hook by one that logs where, but never what: a panic's
-/// message may hold a secret (`docs/threats.md`, row 112).
+/// Starts logging for the whole process and replaces the panic hook by one that logs where, but
+/// never what: a panic's message may hold a secret (`docs/threats.md`, row 112).
 ///
-/// # Errors
-/// [`TelemetryError`] when the level cannot be read, no thread starts, or logging was started before.
+/// # Errors [`TelemetryError`] when the level cannot be read, no thread starts, or logging was
+/// started before.
 pub fn init(settings: &TelemetrySettings) -> Result<LogGuard, TelemetryError> {
     let filter = settings.log_level.parse::<Targets>()?.and(ceiling());
     let (lines, guard) = LineSender::start(io::stderr())?;
@@ -101,14 +103,15 @@ pub fn init(settings: &TelemetrySettings) -> Result<LogGuard, TelemetryError> {
     Ok(guard)
 }
 
-/// How many log lines were lost since the process started, because standard error was full or closed.
+/// How many log lines were lost since the process started, because standard error was full or
+/// closed.
 #[must_use]
 pub fn dropped_lines() -> u64 {
     DROPPED_LINES.load(Ordering::Relaxed)
 }
 
-/// The most that may be logged, whatever the settings say. Other crates do not know our secrets: below `info` they show
-/// headers and addresses, and the database crates show SQL even at `info`.
+/// The most that may be logged, whatever the settings say. Other crates do not know our secrets:
+/// below `info` they show headers and addresses, and the database crates show SQL even at `info`.
 fn ceiling() -> Targets {
     Targets::new()
         .with_default(LevelFilter::INFO)
@@ -208,7 +211,8 @@ impl Write for &LineSender {
     }
 }
 
-/// Escapes, as JSON does, whatever could end a line early, steer a terminal or reorder its text; the final newline stays.
+/// Escapes, as JSON does, whatever could end a line early, steer a terminal or reorder its text;
+/// the final newline stays.
 fn escape_controls(line: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(line);
     let text = text.strip_suffix('\n').unwrap_or(&text);

@@ -34,8 +34,8 @@ pub struct AccessClaims {
     pub exp: Timestamp,
 }
 
-/// The claims as they stand in the token (RFC 7519, section 4.1; `tid` is ours). Reading refuses floats, lists, nulls,
-/// numbers in place of strings, and members that occur twice.
+/// The claims as they stand in the token (RFC 7519, section 4.1; `tid` is ours). Reading refuses
+/// floats, lists, nulls, numbers in place of strings, and members that occur twice.
 #[derive(Serialize, Deserialize)]
 pub(super) struct WireClaims {
     pub(super) iss: String,

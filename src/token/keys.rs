@@ -24,7 +24,8 @@ const POINT_BYTES: usize = 32;
 /// The smallest RSA modulus that is verified, in bytes (RFC 7518, section 3.3: 2048 bits).
 const MIN_MODULUS_BYTES: usize = 256;
 
-/// How a tenant signs its access tokens. The names are those of the `alg` header (RFC 7518, RFC 8037).
+/// How a tenant signs its access tokens. The names are those of the `alg` header (RFC 7518, RFC
+/// 8037).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Algorithm {
     /// Ed25519: small and fast, the default.
@@ -33,7 +34,8 @@ pub enum Algorithm {
     /// ECDSA over P-256 with SHA-256.
     #[serde(rename = "ES256")]
     Es256,
-    /// RSA of 2048 bits, PKCS#1 v1.5 with SHA-256. Signing costs forty times as much as with Ed25519.
+    /// RSA of 2048 bits, PKCS#1 v1.5 with SHA-256. Signing costs forty times as much as with
+    /// Ed25519.
     #[serde(rename = "RS256")]
     Rs256,
 }
@@ -93,7 +95,8 @@ fn show(f: &mut fmt::Formatter<'_>, name: &str, kid: &str, algorithm: Algorithm)
 }
 
 impl NewKey {
-    /// Makes a key pair; `kid_bytes` are random bytes for its name. An RSA pair takes a tenth of a second or more.
+    /// Makes a key pair; `kid_bytes` are random bytes for its name. An RSA pair takes a tenth of a
+    /// second or more.
     ///
     /// # Errors
     /// [`TokenError::Generate`] when the cryptographic library fails.
@@ -240,7 +243,8 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// The public half of a tenant's key, ready to verify. Its algorithm is part of it: a token cannot choose another.
+/// The public half of a tenant's key, ready to verify. Its algorithm is part of it: a token cannot
+/// choose another.
 #[derive(Clone)]
 pub struct VerifyingKey {
     kid: String,
@@ -251,8 +255,8 @@ pub struct VerifyingKey {
 impl VerifyingKey {
     /// Reads a JWK as [`NewKey::public_jwk`] holds it.
     ///
-    /// # Errors
-    /// [`TokenError::UnknownAlgorithm`] or [`TokenError::BadKey`]; the curve's equation is checked with each signature.
+    /// # Errors [`TokenError::UnknownAlgorithm`] or [`TokenError::BadKey`]; the curve's equation is
+    /// checked with each signature.
     pub fn from_jwk(jwk: &Value) -> Result<Self, TokenError> {
         let member = |name: &str| jwk.get(name).and_then(Value::as_str).unwrap_or_default();
         let algorithm = Algorithm::parse(member("alg")).ok_or(TokenError::UnknownAlgorithm)?;
@@ -350,7 +354,7 @@ mod tests {
             };
             assert_eq!(members, expected);
             assert_eq!(
-                jwks(&[key.public_jwk.clone()]),
+                jwks(std::slice::from_ref(&key.public_jwk)),
                 json!({ "keys": [key.public_jwk] })
             );
         }

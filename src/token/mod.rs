@@ -1,12 +1,12 @@
 //! Signed access tokens, random refresh tokens, and the keys behind them.
 //!
-//! Access tokens are JWTs after RFC 9068, checked without the database; each tenant has keys of its own. Refresh tokens
-//! are plain random bits, of which only a digest is kept. The two cannot stand in for each other (`docs/threats.md`,
-//! rows 97 to 103).
+//! Access tokens are JWTs after RFC 9068, checked without the database; each tenant has keys of its
+//! own. Refresh tokens are plain random bits, of which only a digest is kept. The two cannot stand
+//! in for each other (`docs/threats.md`, rows 97 to 103).
 //!
-//! Taken: signing straight with `aws-lc-rs`, over a key that is read and checked once; verifying with `jsonwebtoken`, so
-//! that what we sign must please code we did not write. Refused: signing with `jsonwebtoken`, which reads the key anew for
-//! each token and takes no RSA key in PKCS#8.
+//! Taken: signing straight with `aws-lc-rs`, over a key that is read and checked once; verifying
+//! with `jsonwebtoken`, so that what we sign must please code we did not write. Refused: signing
+//! with `jsonwebtoken`, which reads the key anew for each token and takes no RSA key in PKCS#8.
 //!
 //! Imports [`crate::domain`] and [`crate::clock`].
 

@@ -1,6 +1,7 @@
 //! Refresh tokens: random bits for the client, a digest of them for the database.
 //!
-//! Taken: SHA-256 without salt or stretching, since 256 random bits cannot be guessed and must be found by their digest.
+//! Taken: SHA-256 without salt or stretching, since 256 random bits cannot be guessed and must be
+//! found by their digest.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;

@@ -1,8 +1,9 @@
 //! Checks access tokens.
 //!
-//! The token chooses nothing: its `kid` picks one of the keys it is held against, and that key brings its algorithm
-//! (RFC 8725). Keys and addresses in the header are refused, never followed. `jsonwebtoken` checks the signature; the
-//! claims are checked here, since that crate takes the time from the system clock and lets a missing `aud` pass.
+//! The token chooses nothing: its `kid` picks one of the keys it is held against, and that key
+//! brings its algorithm (RFC 8725). Keys and addresses in the header are refused, never followed.
+//! `jsonwebtoken` checks the signature; the claims are checked here, since that crate takes the
+//! time from the system clock and lets a missing `aud` pass.
 
 use jsonwebtoken::{Header, Validation, decode, decode_header};
 
@@ -68,7 +69,8 @@ pub fn verify_access_token(
     accept(&claims, expected, now).ok_or(TokenRejected)
 }
 
-/// Whether the header is one of ours, made with this key. Extensions we would have to understand (`crit`) are not ours.
+/// Whether the header is one of ours, made with this key. Extensions we would have to understand
+/// (`crit`) are not ours.
 fn speaks_for(header: &Header, key: &VerifyingKey) -> bool {
     let brings_key = header.jku.is_some()
         || header.jwk.is_some()
