@@ -1,1 +1,756 @@
-//! stub
+//! The threads that hash, and the refusals in front of them.
+
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use tokio::time::timeout_at;
+
+use super::engine::{Engine, EngineError, PasswordHash};
+use super::params::{HashParams, SALT_BYTES};
+use super::queue::{Claim, Job, NotQueued, Queue};
+use crate::clock::{Clock, Entropy};
+use crate::domain::ids::TenantId;
+use crate::telemetry::Metrics;
+
+/// More threads than this is a slip of the pen: each keeps the memory of a hash.
+const MAX_THREADS: usize = 1024;
+
+/// A password that waits longer than this has outlived any client.
+const MAX_WAIT_MS: u64 = 60_000;
+
+/// The shortest wait that a refused caller is advised.
+const MIN_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Settings of the hash pool; `config/default.toml` has their defaults.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HashingSettings {
+    /// Threads that hash; 0 for one a core. Together they keep `threads` times `memory_kib` for
+    /// life.
+    pub threads: usize,
+    /// How many passwords may wait for a thread.
+    pub queue: usize,
+    /// How long one may wait for a thread, in milliseconds.
+    pub wait_ms: u64,
+    /// Memory of one hash, in KiB (Argon2's m).
+    pub memory_kib: u32,
+    /// Passes over that memory (Argon2's t).
+    pub iterations: u32,
+    /// Lanes of that memory (Argon2's p).
+    pub lanes: u32,
+    /// Lets the three above fall below OWASP's minimum. For tests.
+    #[serde(default)]
+    pub allow_weak: bool,
+}
+
+impl HashingSettings {
+    /// Every fault of these settings, in words for the operator; none when they can stand.
+    #[must_use]
+    pub fn check(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.threads > MAX_THREADS {
+            faults.push(format!("hashing.threads: at most {MAX_THREADS}"));
+        }
+        if self.queue == 0 {
+            faults.push("hashing.queue: at least 1".to_owned());
+        }
+        if !(1..=MAX_WAIT_MS).contains(&self.wait_ms) {
+            faults.push(format!("hashing.wait_ms: from 1 to {MAX_WAIT_MS}"));
+        }
+        let names = "hashing.memory_kib, iterations, lanes";
+        match HashParams::new(self.memory_kib, self.iterations, self.lanes) {
+            Err(error) => faults.push(format!("{names}: {error}")),
+            Ok(params) if !self.allow_weak && !params.meet_the_floor() => faults.push(format!(
+                "{names}: below OWASP's minimum, such as 19456, 2, 1 (or 47104, 1, 1; 7168, 5, 1)"
+            )),
+            Ok(_) => {}
+        }
+        faults
+    }
+
+    fn thread_count(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            set => set,
+        }
+    }
+}
+
+/// The pool could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum HashingError {
+    /// The settings have faults.
+    #[error("{}", .0.join("; "))]
+    Settings(Vec<String>),
+    /// The memory for the threads is not there, or the first hash failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The operating system gave no thread.
+    #[error("a hash thread does not start: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// Why a password was not hashed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HashRefusal {
+    /// Too many wait, or the wait grew too long.
+    #[error("too many passwords wait for a hash")]
+    Busy {
+        /// When to come back, at least a second.
+        retry_after: Duration,
+    },
+    /// The request's own deadline came before a thread was free.
+    #[error("the deadline passed before the password was hashed")]
+    Deadline,
+    /// The pool stops.
+    #[error("the hash pool stops")]
+    Stopped,
+    /// The hash itself failed; the log says more.
+    #[error("the password could not be hashed")]
+    Failed,
+}
+
+impl HashRefusal {
+    /// The label of `hash_refusals_total`.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Busy { .. } => "busy",
+            Self::Deadline => "deadline",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The one hash pool of a server. Clones share it; when the last is dropped, the threads finish
+/// what waits and end.
+#[derive(Clone)]
+pub struct HashPool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    /// Until [`HashPool::stop`] joins them.
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What callers and threads have in common.
+struct Shared {
+    queue: Queue,
+    clock: Clock,
+    entropy: Entropy,
+    metrics: Metrics,
+    thread_count: usize,
+    max_wait: Duration,
+    /// Running mean of a hash's time, in nanoseconds; the estimate of a wait rests on it.
+    mean_nanos: AtomicU64,
+}
+
+impl HashPool {
+    /// Takes the memory of every thread, measures one hash, and starts the threads.
+    ///
+    /// # Errors
+    /// [`HashingError`] when the settings have faults, or memory or threads are not there.
+    pub fn start(
+        settings: &HashingSettings,
+        clock: Clock,
+        entropy: Entropy,
+        metrics: Metrics,
+    ) -> Result<Self, HashingError> {
+        let (pool, workers) = Self::prepare(settings, clock, entropy, metrics)?;
+        pool.spawn(workers)?;
+        Ok(pool)
+    }
+
+    /// A pool whose threads do not run yet.
+    fn prepare(
+        settings: &HashingSettings,
+        clock: Clock,
+        entropy: Entropy,
+        metrics: Metrics,
+    ) -> Result<(Self, Vec<Worker>), HashingError> {
+        let faults = settings.check();
+        let params = HashParams::new(settings.memory_kib, settings.iterations, settings.lanes);
+        let (true, Ok(params)) = (faults.is_empty(), params) else {
+            return Err(HashingError::Settings(faults));
+        };
+        let shared = Arc::new(Shared {
+            queue: Queue::new(settings.queue),
+            clock,
+            entropy,
+            metrics,
+            thread_count: settings.thread_count(),
+            max_wait: Duration::from_millis(settings.wait_ms),
+            mean_nanos: AtomicU64::new(0),
+        });
+        let workers = (0..shared.thread_count)
+            .map(|_| Worker::new(&shared, &params))
+            .collect::<Result<Vec<_>, _>>()?;
+        let memory = workers.iter().map(Worker::memory_bytes).sum();
+        shared.metrics.hash_pool(shared.thread_count, memory);
+        let pool = Self {
+            inner: Arc::new(Inner {
+                shared,
+                threads: Mutex::default(),
+            }),
+        };
+        Ok((pool, workers))
+    }
+
+    fn spawn(&self, workers: Vec<Worker>) -> io::Result<()> {
+        for (number, mut worker) in workers.into_iter().enumerate() {
+            let thread = std::thread::Builder::new()
+                .name(format!("hash-{number}"))
+                .spawn(move || worker.work())?;
+            self.inner
+                .threads
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(thread);
+        }
+        Ok(())
+    }
+
+    /// Hashes a password on behalf of a tenant. A call that cannot be served within the wait limit
+    /// and before `deadline` is refused at once; one that waits is given up when its time is over,
+    /// unless its hash has begun. Dropping the future takes the password out of the queue.
+    ///
+    /// # Errors
+    /// [`HashRefusal`]; nothing was hashed, except perhaps for [`HashRefusal::Failed`].
+    pub async fn hash(
+        &self,
+        tenant: TenantId,
+        password: SecretString,
+        deadline: Instant,
+    ) -> Result<PasswordHash, HashRefusal> {
+        let answer = self.inner.shared.hash(tenant, password, deadline).await;
+        if let Err(refusal) = &answer {
+            self.inner.shared.metrics.hash_refusal(refusal.reason());
+        }
+        answer
+    }
+
+    /// How many passwords wait for a thread.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.inner.shared.queue.depth()
+    }
+
+    /// Takes no more passwords, waits for those in the queue and for the threads to end. Blocks for
+    /// at most the wait limit and one hash, so call it once no request is at work; a second call
+    /// does nothing.
+    pub fn stop(&self) {
+        self.inner.shared.queue.close();
+        let threads = std::mem::take(
+            &mut *self
+                .inner
+                .threads
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a hash thread had died");
+            }
+        }
+    }
+}
+
+impl fmt::Debug for HashPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HashPool")
+            .field("depth", &self.depth())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    /// The threads end by themselves; waiting for them here could block a runtime.
+    fn drop(&mut self) {
+        self.shared.queue.close();
+    }
+}
+
+impl Shared {
+    async fn hash(
+        &self,
+        tenant: TenantId,
+        password: SecretString,
+        deadline: Instant,
+    ) -> Result<PasswordHash, HashRefusal> {
+        let now = self.clock.monotonic();
+        let start_by = deadline.min(now + self.max_wait);
+        self.admit(now, start_by)?;
+        let claim = Claim::default();
+        let (sender, mut answer) = oneshot::channel();
+        let job = Job {
+            tenant,
+            password,
+            queued_at: now,
+            start_by,
+            claim: claim.clone(),
+            answer: sender,
+        };
+        self.queue.push(job).map_err(|error| match error {
+            NotQueued::Full => self.busy(),
+            NotQueued::Closed => HashRefusal::Stopped,
+        })?;
+        self.metrics.hash_queue_depth(self.queue.depth());
+        let late = || {
+            if start_by == deadline {
+                HashRefusal::Deadline
+            } else {
+                self.busy()
+            }
+        };
+        let answered = match timeout_at(start_by.into(), &mut answer).await {
+            Ok(answered) => answered,
+            Err(_) if claim.take() => return Err(late()),
+            // The hash has begun: its end is near, and the work would be lost.
+            Err(_) => answer.await,
+        };
+        // A job dropped without an answer was popped too late, or left behind by a pool that died.
+        answered.unwrap_or_else(|_| {
+            let in_time = self.clock.monotonic() < start_by;
+            Err(if in_time {
+                HashRefusal::Stopped
+            } else {
+                late()
+            })
+        })
+    }
+
+    /// Refuses what cannot begin in time, before it takes a place.
+    fn admit(&self, now: Instant, start_by: Instant) -> Result<(), HashRefusal> {
+        let patience = start_by.saturating_duration_since(now);
+        if patience.is_zero() {
+            return Err(HashRefusal::Deadline);
+        }
+        if self.expected_wait() > patience {
+            return Err(self.busy());
+        }
+        Ok(())
+    }
+
+    /// How long a job at the end of the queue will wait, by what hashes took so far.
+    fn expected_wait(&self) -> Duration {
+        let depth = u64::try_from(self.queue.depth()).unwrap_or(u64::MAX);
+        let threads = u64::try_from(self.thread_count).unwrap_or(u64::MAX).max(1);
+        let mean = self.mean_nanos.load(Ordering::Relaxed);
+        Duration::from_nanos(mean.saturating_mul(depth) / threads)
+    }
+
+    fn busy(&self) -> HashRefusal {
+        HashRefusal::Busy {
+            retry_after: self.expected_wait().max(MIN_RETRY_AFTER),
+        }
+    }
+
+    /// Notes the time of a hash: the first one whole, each later one with a weight of an eighth.
+    /// Two threads may overwrite each other's note, which an estimate can bear.
+    fn note_hash(&self, took: Duration) {
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let mean = match self.mean_nanos.load(Ordering::Relaxed) {
+            0 => took,
+            mean => (mean - mean / 8).saturating_add(took / 8),
+        };
+        self.mean_nanos.store(mean, Ordering::Relaxed);
+    }
+}
+
+/// One thread's share: an engine, and the queue it serves.
+struct Worker {
+    shared: Arc<Shared>,
+    params: HashParams,
+    /// Gone after a panic, until the next job brings a fresh one.
+    engine: Option<Engine>,
+}
+
+impl Worker {
+    /// A worker that has hashed once, so that the pool knows the price of a hash before its first
+    /// caller comes.
+    fn new(shared: &Arc<Shared>, params: &HashParams) -> Result<Self, EngineError> {
+        let mut engine = Engine::new(params.clone())?;
+        let start = shared.clock.monotonic();
+        engine.hash(b"", &[0; SALT_BYTES])?;
+        shared.note_hash(shared.clock.monotonic().saturating_duration_since(start));
+        Ok(Self {
+            shared: Arc::clone(shared),
+            params: params.clone(),
+            engine: Some(engine),
+        })
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.engine.as_ref().map_or(0, Engine::memory_bytes)
+    }
+
+    /// Serves the queue until it is closed and empty.
+    fn work(&mut self) {
+        while let Some(job) = self.shared.queue.pop() {
+            self.shared
+                .metrics
+                .hash_queue_depth(self.shared.queue.depth());
+            self.serve(job);
+        }
+    }
+
+    /// Hashes one password, unless it is too late or nobody waits for it any more.
+    fn serve(&mut self, job: Job) {
+        let start = self.shared.clock.monotonic();
+        if start >= job.start_by || !job.claim.take() {
+            return;
+        }
+        if job.answer.is_closed() {
+            self.shared.metrics.hash_refusal("left");
+            return;
+        }
+        self.shared
+            .metrics
+            .hash_wait(start.saturating_duration_since(job.queued_at).as_secs_f64());
+        let answer = self.answer(&job, start);
+        // Whoever left while the hash ran does not want it.
+        let _ = job.answer.send(answer);
+    }
+
+    fn answer(&mut self, job: &Job, start: Instant) -> Result<PasswordHash, HashRefusal> {
+        let salt = self.shared.entropy.bytes::<SALT_BYTES>().map_err(|error| {
+            tracing::error!(tenant = %job.tenant, %error, "no salt for a password");
+            HashRefusal::Failed
+        })?;
+        let hash = self.guarded(|engine| {
+            fail::fail_point!("hash");
+            engine.hash(job.password.expose_secret().as_bytes(), &salt)
+        });
+        let Some(Ok(hash)) = hash else {
+            tracing::error!(tenant = %job.tenant, panicked = hash.is_none(), "a hash failed");
+            return Err(HashRefusal::Failed);
+        };
+        let took = self
+            .shared
+            .clock
+            .monotonic()
+            .saturating_duration_since(start);
+        self.shared.note_hash(took);
+        self.shared.metrics.hash_finished(took.as_secs_f64());
+        Ok(hash)
+    }
+
+    /// Lets `work` use the engine; `None` when it panicked or no memory is left. The thread goes on
+    /// either way, with fresh memory, since a panic may leave the old half written.
+    fn guarded<T>(&mut self, work: impl FnOnce(&mut Engine) -> T) -> Option<T> {
+        let mut engine = match self.engine.take() {
+            Some(engine) => engine,
+            None => Engine::new(self.params.clone()).ok()?,
+        };
+        let done = catch_unwind(AssertUnwindSafe(|| work(&mut engine))).ok()?;
+        self.engine = Some(engine);
+        Some(done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::task::{Context, Waker};
+    use std::time::{Duration, Instant};
+
+    use argon2::{Argon2, PasswordVerifier};
+
+    use super::{HashPool, HashRefusal, HashingError, HashingSettings, PasswordHash, Worker};
+    use crate::clock::{Clock, Entropy};
+    use crate::domain::ids::TenantId;
+    use crate::telemetry::Metrics;
+
+    const TENANT: TenantId = TenantId::from_i64(7);
+
+    fn settings() -> HashingSettings {
+        HashingSettings {
+            threads: 1,
+            queue: 4,
+            wait_ms: 10_000,
+            memory_kib: 64,
+            iterations: 1,
+            lanes: 1,
+            allow_weak: true,
+        }
+    }
+
+    fn prepared(settings: &HashingSettings) -> (HashPool, Vec<Worker>, Metrics) {
+        let metrics = Metrics::new(0).unwrap();
+        let (pool, workers) =
+            HashPool::prepare(settings, Clock::system(), Entropy, metrics.clone()).unwrap();
+        (pool, workers, metrics)
+    }
+
+    fn started(settings: &HashingSettings) -> (HashPool, Metrics) {
+        let (pool, workers, metrics) = prepared(settings);
+        pool.spawn(workers).unwrap();
+        (pool, metrics)
+    }
+
+    fn soon() -> Instant {
+        Clock::system().monotonic() + Duration::from_secs(30)
+    }
+
+    fn counted(metrics: &Metrics, series: &str) -> bool {
+        metrics.encode().unwrap().lines().any(|line| line == series)
+    }
+
+    /// Asks for a hash and polls once, so that the password waits in the queue.
+    async fn queue_up(
+        pool: &HashPool,
+    ) -> Pin<Box<dyn Future<Output = Result<PasswordHash, HashRefusal>>>> {
+        let pool = pool.clone();
+        let mut call: Pin<Box<dyn Future<Output = _>>> =
+            Box::pin(async move { pool.hash(TENANT, "pw".into(), soon()).await });
+        assert!(
+            call.as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
+        call
+    }
+
+    #[tokio::test]
+    async fn a_hash_opens_with_its_password_and_never_repeats() {
+        let (pool, metrics) = started(&settings());
+        let one = pool.hash(TENANT, "hunter2".into(), soon()).await.unwrap();
+        let two = pool.hash(TENANT, "hunter2".into(), soon()).await.unwrap();
+        assert_ne!(one.as_str(), two.as_str());
+        for hash in [&one, &two] {
+            Argon2::default()
+                .verify_password(b"hunter2", hash.as_str())
+                .unwrap();
+            assert!(
+                Argon2::default()
+                    .verify_password(b"hunter3", hash.as_str())
+                    .is_err()
+            );
+        }
+        assert!(counted(&metrics, "enroll_hashes_total 2"));
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once() {
+        let (pool, workers, metrics) = prepared(&settings());
+        let mut waiting = Vec::new();
+        for _ in 0..4 {
+            waiting.push(queue_up(&pool).await);
+        }
+        assert_eq!(pool.depth(), 4);
+        let refused = pool.hash(TENANT, "pw".into(), soon()).await.unwrap_err();
+        assert_eq!(
+            refused,
+            HashRefusal::Busy {
+                retry_after: Duration::from_secs(1)
+            }
+        );
+        assert!(counted(
+            &metrics,
+            "enroll_hash_refusals_total{reason=\"busy\"} 1"
+        ));
+        pool.spawn(workers).unwrap();
+        for call in waiting {
+            call.await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wait_expected_to_be_too_long_is_refused_at_once() {
+        let (pool, _workers, _) = prepared(&settings());
+        let _waiting = queue_up(&pool).await;
+        pool.inner
+            .shared
+            .mean_nanos
+            .store(11_000_000_000, super::Ordering::Relaxed);
+        let refused = pool.hash(TENANT, "pw".into(), soon()).await.unwrap_err();
+        assert_eq!(
+            refused,
+            HashRefusal::Busy {
+                retry_after: Duration::from_secs(11)
+            }
+        );
+    }
+
+    #[tokio::test]
+    async fn who_waited_long_enough_leaves_and_costs_nothing() {
+        let settings = HashingSettings {
+            wait_ms: 20,
+            ..settings()
+        };
+        let (pool, workers, metrics) = prepared(&settings);
+        let refused = pool.hash(TENANT, "pw".into(), soon()).await.unwrap_err();
+        assert!(matches!(refused, HashRefusal::Busy { .. }));
+        pool.spawn(workers).unwrap();
+        pool.stop();
+        assert!(counted(&metrics, "enroll_hashes_total 0"));
+    }
+
+    #[tokio::test]
+    async fn the_deadline_of_the_request_counts_too() {
+        let (pool, workers, metrics) = prepared(&settings());
+        let now = Clock::system().monotonic();
+        for deadline in [now, now + Duration::from_millis(20)] {
+            let refused = pool.hash(TENANT, "pw".into(), deadline).await.unwrap_err();
+            assert_eq!(refused, HashRefusal::Deadline);
+        }
+        pool.spawn(workers).unwrap();
+        pool.stop();
+        assert!(counted(&metrics, "enroll_hashes_total 0"));
+        assert!(counted(
+            &metrics,
+            "enroll_hash_refusals_total{reason=\"deadline\"} 2"
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_job_granted_too_late_is_skipped_even_if_its_caller_has_not_noticed() {
+        let settings = HashingSettings {
+            wait_ms: 100,
+            ..settings()
+        };
+        let (pool, workers, metrics) = prepared(&settings);
+        let call = queue_up(&pool).await;
+        std::thread::sleep(Duration::from_millis(150));
+        pool.spawn(workers).unwrap();
+        pool.stop();
+        assert!(matches!(call.await.unwrap_err(), HashRefusal::Busy { .. }));
+        assert!(counted(&metrics, "enroll_hashes_total 0"));
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_left_is_skipped() {
+        let (pool, workers, metrics) = prepared(&settings());
+        drop(queue_up(&pool).await);
+        let stays = queue_up(&pool).await;
+        pool.spawn(workers).unwrap();
+        stays.await.unwrap();
+        assert!(counted(&metrics, "enroll_hashes_total 1"));
+        assert!(counted(
+            &metrics,
+            "enroll_hash_refusals_total{reason=\"left\"} 1"
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_hash_that_has_begun_is_awaited_beyond_the_wait_limit() {
+        let settings = HashingSettings {
+            wait_ms: 100,
+            ..settings()
+        };
+        let (pool, _workers, _) = prepared(&settings);
+        let call = queue_up(&pool).await;
+        let job = pool.inner.shared.queue.pop().unwrap();
+        assert!(job.claim.take());
+        let answer = async {
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            job.answer.send(Err(HashRefusal::Failed)).unwrap();
+        };
+        let (outcome, ()) = tokio::join!(call, answer);
+        assert_eq!(outcome.unwrap_err(), HashRefusal::Failed);
+    }
+
+    #[tokio::test]
+    async fn stopping_finishes_what_waits_and_refuses_the_rest() {
+        let (pool, workers, metrics) = prepared(&settings());
+        let waiting = [
+            queue_up(&pool).await,
+            queue_up(&pool).await,
+            queue_up(&pool).await,
+        ];
+        pool.spawn(workers).unwrap();
+        pool.stop();
+        assert!(counted(&metrics, "enroll_hashes_total 3"));
+        for call in waiting {
+            call.await.unwrap();
+        }
+        let refused = pool.hash(TENANT, "pw".into(), soon()).await.unwrap_err();
+        assert_eq!(refused, HashRefusal::Stopped);
+        pool.stop();
+    }
+
+    #[tokio::test]
+    async fn dropping_the_last_clone_lets_the_threads_end() {
+        let (pool, workers, _) = prepared(&settings());
+        let shared = std::sync::Arc::downgrade(&pool.inner.shared);
+        pool.spawn(workers).unwrap();
+        pool.hash(TENANT, "pw".into(), soon()).await.unwrap();
+        drop(pool);
+        for _ in 0..500 {
+            if shared.strong_count() == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the threads still hold the pool");
+    }
+
+    #[test]
+    fn a_panic_costs_one_hash_and_not_the_thread() {
+        let (_pool, mut workers, _) = prepared(&settings());
+        let worker = workers.first_mut().unwrap();
+        assert!(
+            worker
+                .guarded(|_| -> () { panic!("inside a hash") })
+                .is_none()
+        );
+        assert_eq!(worker.memory_bytes(), 0);
+        let hash = worker
+            .guarded(|engine| engine.hash(b"pw", &[1; 16]))
+            .unwrap()
+            .unwrap();
+        Argon2::default()
+            .verify_password(b"pw", hash.as_str())
+            .unwrap();
+    }
+
+    #[test]
+    fn the_first_hash_is_measured_and_later_ones_move_the_mean() {
+        let (pool, _workers, metrics) = prepared(&HashingSettings {
+            threads: 2,
+            ..settings()
+        });
+        let shared = &pool.inner.shared;
+        assert!(shared.mean_nanos.load(super::Ordering::Relaxed) > 0);
+        shared.mean_nanos.store(800, super::Ordering::Relaxed);
+        shared.note_hash(Duration::from_nanos(1600));
+        assert_eq!(shared.mean_nanos.load(super::Ordering::Relaxed), 900);
+        assert!(counted(&metrics, "enroll_hash_threads 2"));
+        assert!(counted(&metrics, "enroll_hash_memory_bytes 131072"));
+    }
+
+    #[test]
+    fn faults_are_reported_together_and_nothing_starts() {
+        let bad = HashingSettings {
+            threads: 2000,
+            queue: 0,
+            wait_ms: 0,
+            memory_kib: 19_455,
+            iterations: 2,
+            lanes: 1,
+            allow_weak: false,
+        };
+        assert_eq!(bad.check().len(), 4);
+        let pool = HashPool::start(&bad, Clock::system(), Entropy, Metrics::new(0).unwrap());
+        assert!(matches!(pool, Err(HashingError::Settings(faults)) if faults.len() == 4));
+        let good = HashingSettings {
+            memory_kib: 19_456,
+            threads: 0,
+            queue: 1,
+            wait_ms: 1,
+            ..bad
+        };
+        assert_eq!(good.check(), [""; 0]);
+    }
+}

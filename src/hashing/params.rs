@@ -1,0 +1,141 @@
+//! The cost of a hash, and how it stands in the stored string.
+
+use argon2::password_hash::phc::{Output, ParamsString, Salt};
+use argon2::{ARGON2ID_IDENT, Params, Version};
+
+/// Bytes of a hash, the usual length for Argon2id (RFC 9106, section 4).
+pub(super) const HASH_BYTES: usize = 32;
+
+/// Bytes of a salt (RFC 9106, section 4).
+pub(super) const SALT_BYTES: usize = 16;
+
+/// The weakest parameters that OWASP's password storage cheat sheet calls equal: (iterations, KiB).
+/// More iterations than the last row's do not lower the memory any further.
+const FLOOR: [(u32, u32); 5] = [
+    (1, 47_104),
+    (2, 19_456),
+    (3, 12_288),
+    (4, 9_216),
+    (5, 7_168),
+];
+
+/// What one Argon2id hash costs (RFC 9106, section 3.1). Always a combination that Argon2 allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HashParams {
+    inner: Params,
+}
+
+/// Argon2 allows no such parameters.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadParams(argon2::Error);
+
+impl HashParams {
+    /// `memory_kib` KiB of memory, gone over `iterations` times, in `lanes` lanes. The lanes of a
+    /// hash are computed one after the other on one thread.
+    ///
+    /// # Errors
+    /// [`BadParams`] when a number is zero or the memory is less than 8 KiB a lane.
+    pub fn new(memory_kib: u32, iterations: u32, lanes: u32) -> Result<Self, BadParams> {
+        let inner =
+            Params::new(memory_kib, iterations, lanes, Some(HASH_BYTES)).map_err(BadParams)?;
+        Ok(Self { inner })
+    }
+
+    /// Reads the parameters of a stored PHC string; `None` unless it is an Argon2id hash of the
+    /// current version. A login compares them with the settings' and hashes anew when they differ.
+    #[must_use]
+    pub fn of_phc(phc: &str) -> Option<Self> {
+        let hash = argon2::PasswordHash::new(phc).ok()?;
+        let current = hash.algorithm == ARGON2ID_IDENT && hash.version == Some(version());
+        let params = Params::try_from(&hash.params).ok().filter(|_| current)?;
+        Self::new(params.m_cost(), params.t_cost(), params.p_cost()).ok()
+    }
+
+    /// Whether these parameters are at least as strong as OWASP's minimum.
+    #[must_use]
+    pub fn meet_the_floor(&self) -> bool {
+        FLOOR.iter().any(|(iterations, memory_kib)| {
+            self.inner.t_cost() >= *iterations && self.inner.m_cost() >= *memory_kib
+        })
+    }
+
+    /// The parameters as the `argon2` crate takes them.
+    pub(super) fn inner(&self) -> &Params {
+        &self.inner
+    }
+
+    /// The PHC string of a hash made with these parameters; `None` if it would not fit the format,
+    /// which does not happen with a salt and a hash of our lengths.
+    pub(super) fn phc(&self, salt: &[u8; SALT_BYTES], hash: &[u8; HASH_BYTES]) -> Option<String> {
+        let phc = argon2::PasswordHash {
+            algorithm: ARGON2ID_IDENT,
+            version: Some(version()),
+            params: ParamsString::try_from(&self.inner).ok()?,
+            salt: Some(Salt::new(salt).ok()?),
+            hash: Some(Output::new(hash).ok()?),
+        };
+        Some(phc.to_string())
+    }
+}
+
+fn version() -> u32 {
+    Version::V0x13.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HashParams;
+
+    #[test]
+    fn the_stored_string_tells_the_parameters() {
+        let params = HashParams::new(64, 3, 2).unwrap();
+        let phc = params.phc(&[7; 16], &[9; 32]).unwrap();
+        assert!(phc.starts_with("$argon2id$v=19$m=64,t=3,p=2$"), "{phc}");
+        assert_eq!(HashParams::of_phc(&phc), Some(params));
+    }
+
+    #[test]
+    fn other_algorithms_and_versions_are_not_ours() {
+        let phc = HashParams::new(64, 3, 1)
+            .unwrap()
+            .phc(&[7; 16], &[9; 32])
+            .unwrap();
+        let bcrypt = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
+        for odd in [
+            phc.replace("2id", "2i"),
+            phc.replace("v=19", "v=16"),
+            bcrypt.to_owned(),
+        ] {
+            assert_eq!(HashParams::of_phc(&odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn the_floor_trades_memory_for_iterations() {
+        let met = |memory_kib, iterations| {
+            HashParams::new(memory_kib, iterations, 1)
+                .unwrap()
+                .meet_the_floor()
+        };
+        for (memory_kib, iterations) in [
+            (47_104, 1),
+            (19_456, 2),
+            (12_288, 3),
+            (9_216, 4),
+            (7_168, 5),
+            (7_168, 50),
+        ] {
+            assert!(met(memory_kib, iterations));
+            assert!(!met(memory_kib - 1, iterations));
+        }
+        assert!(!met(19_456, 1));
+    }
+
+    #[test]
+    fn impossible_parameters_are_refused() {
+        for (memory_kib, iterations, lanes) in [(7, 1, 1), (8, 0, 1), (8, 1, 0), (15, 1, 2)] {
+            assert!(HashParams::new(memory_kib, iterations, lanes).is_err());
+        }
+    }
+}

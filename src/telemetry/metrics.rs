@@ -1,0 +1,590 @@
+//! Every metric of the house, in one typed struct.
+//!
+//! Taken: a registry of its own for each [`Metrics`], so that two servers in one test process do
+//! not count for each other. Refused: the `prometheus` crate's global registry and macros.
+//!
+//! Labels come from closed sets (`docs/threats.md`, row 114): they are `&'static str`, or a
+//! tenant's key under a cap. Text sent by a client is never a label.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus::core::Collector;
+use prometheus::{
+    Error, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use super::tracing::dropped_lines;
+
+/// The tenant label of every tenant beyond the cap.
+const OTHER_TENANTS: &str = "other";
+
+/// Upper bounds in seconds for whole requests: from a refusal to the request deadline of 10 s.
+const REQUEST_SECONDS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+/// Upper bounds in seconds for one hash and for the wait before it.
+const HASH_SECONDS: &[f64] = &[
+    0.001, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.5,
+];
+
+/// Upper bounds in seconds for one database operation: from a cached read to the statement deadline
+/// of 3 s.
+const DATABASE_SECONDS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0,
+];
+
+/// The counters and gauges of one server. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    series: Arc<Series>,
+}
+
+#[derive(Debug)]
+struct Series {
+    registry: Registry,
+    http_requests: IntCounterVec,
+    http_request_seconds: HistogramVec,
+    registrations: IntCounterVec,
+    tenants: Mutex<TenantSeries>,
+    hash_queue_depth: IntGauge,
+    hash_wait_seconds: Histogram,
+    hash_seconds: Histogram,
+    hash_refusals: IntCounterVec,
+    hash_threads: IntGauge,
+    hash_memory_bytes: IntGauge,
+    hashes: IntCounter,
+    live_actors: IntGauge,
+    actor_launches: IntCounter,
+    actor_relaunches: IntCounter,
+    actor_evictions: IntCounter,
+    actor_launch_failures: IntCounter,
+    request_panics: IntCounter,
+    admission_refusals: IntCounterVec,
+    limiter_refusals: IntCounterVec,
+    limiter_keys: IntGaugeVec,
+    database_connections: IntGaugeVec,
+    database_errors: IntCounterVec,
+    database_seconds: HistogramVec,
+    invite_hints: IntCounterVec,
+    invite_hint_entries: IntGauge,
+    ready: Gauge,
+    log_lines_dropped: IntCounter,
+    /// How many dropped lines `log_lines_dropped` already holds; the log itself counts for the
+    /// whole process.
+    dropped_lines_seen: AtomicU64,
+}
+
+/// The tenants that have series of their own, with the counter of each outcome seen.
+#[derive(Debug)]
+struct TenantSeries {
+    max: usize,
+    known: HashMap<String, HashMap<&'static str, IntCounter>>,
+}
+
+impl Metrics {
+    /// Builds and registers every metric. At most `max_tenant_series` tenants get series of their
+    /// own; the others share the label `other`.
+    ///
+    /// # Errors
+    /// When a metric cannot be registered: two share a name, or a name breaks the grammar.
+    pub fn new(max_tenant_series: usize) -> Result<Self, Error> {
+        let build = Build {
+            registry: Registry::new(),
+        };
+        build.process()?;
+        build.info()?;
+        let series = Series {
+            http_requests: build.counters(
+                "http_requests_total",
+                "HTTP requests answered.",
+                &["listener", "route", "method", "status"],
+            )?,
+            http_request_seconds: build.histograms(
+                "http_request_seconds",
+                "Time from a request's head to its answer, in seconds.",
+                &["listener", "route"],
+                REQUEST_SECONDS,
+            )?,
+            registrations: build.counters(
+                "registrations_total",
+                "Register calls by how they ended; tenants beyond the cap count as `other`.",
+                &["tenant", "outcome"],
+            )?,
+            tenants: Mutex::new(TenantSeries {
+                max: max_tenant_series,
+                known: HashMap::new(),
+            }),
+            hash_queue_depth: build
+                .gauge("hash_queue_depth", "Passwords that wait for a hash thread.")?,
+            hash_wait_seconds: build.histogram(
+                "hash_wait_seconds",
+                "Time a password waited for a hash thread, in seconds.",
+                HASH_SECONDS,
+            )?,
+            hash_seconds: build.histogram(
+                "hash_seconds",
+                "Time of one password hash on its thread, in seconds.",
+                HASH_SECONDS,
+            )?,
+            hash_refusals: build.counters(
+                "hash_refusals_total",
+                "Passwords that were not hashed, by reason.",
+                &["reason"],
+            )?,
+            hash_threads: build.gauge("hash_threads", "Threads of the hash pool.")?,
+            hash_memory_bytes: build.gauge(
+                "hash_memory_bytes",
+                "Memory that the hash threads keep for their blocks, in bytes.",
+            )?,
+            hashes: build.counter("hashes_total", "Password hashes finished.")?,
+            live_actors: build.gauge("live_actors", "Tenant actors that run.")?,
+            actor_launches: build.counter("actor_launches_total", "Tenant actors started.")?,
+            actor_relaunches: build.counter(
+                "actor_relaunches_total",
+                "Tenant actors started again after they died.",
+            )?,
+            actor_evictions: build.counter(
+                "actor_evictions_total",
+                "Idle tenant actors stopped to make room.",
+            )?,
+            actor_launch_failures: build.counter(
+                "actor_launch_failures_total",
+                "Tenant actors that could not be started.",
+            )?,
+            request_panics: build
+                .counter("request_panics_total", "Requests that ended in a panic.")?,
+            admission_refusals: build.counters(
+                "admission_refusals_total",
+                "Requests refused before any work, by reason.",
+                &["reason"],
+            )?,
+            limiter_refusals: build.counters(
+                "limiter_refusals_total",
+                "Requests refused by a rate limit, by limit.",
+                &["limit"],
+            )?,
+            limiter_keys: build.gauges(
+                "limiter_keys",
+                "Keys that a rate limit remembers, by limit.",
+                &["limit"],
+            )?,
+            database_connections: build.gauges(
+                "database_connections",
+                "Open database connections, by state.",
+                &["state"],
+            )?,
+            database_errors: build.counters(
+                "database_errors_total",
+                "Database operations that failed, by kind of error.",
+                &["kind"],
+            )?,
+            database_seconds: build.histograms(
+                "database_seconds",
+                "Time of one database operation, in seconds.",
+                &["operation"],
+                DATABASE_SECONDS,
+            )?,
+            invite_hints: build.counters(
+                "invite_hints_total",
+                "Look-ups in the cache of invite hints, by result.",
+                &["result"],
+            )?,
+            invite_hint_entries: build.gauge(
+                "invite_hint_entries",
+                "Entries in the cache of invite hints.",
+            )?,
+            ready: build.register(Gauge::new(
+                full_name("ready"),
+                "1 while the server takes work, else 0.",
+            )?)?,
+            log_lines_dropped: build.counter(
+                "log_lines_dropped_total",
+                "Log lines lost because standard error was full or closed.",
+            )?,
+            dropped_lines_seen: AtomicU64::new(0),
+            registry: build.registry,
+        };
+        Ok(Self {
+            series: Arc::new(series),
+        })
+    }
+
+    /// All metrics in Prometheus' text format (version 0.0.4).
+    ///
+    /// # Errors
+    /// When a metric cannot be written; none here can.
+    pub fn encode(&self) -> Result<String, Error> {
+        let dropped = dropped_lines();
+        let seen = self
+            .series
+            .dropped_lines_seen
+            .fetch_max(dropped, Ordering::Relaxed);
+        self.series
+            .log_lines_dropped
+            .inc_by(dropped.saturating_sub(seen));
+        TextEncoder::new().encode_to_string(&self.series.registry.gather())
+    }
+
+    /// Counts an answered request and its time. `route` is the pattern of the route table, never
+    /// the path sent.
+    pub fn http_request(
+        &self,
+        listener: &'static str,
+        route: &'static str,
+        method: &'static str,
+        status: u16,
+        seconds: f64,
+    ) {
+        let status = status.to_string();
+        self.series
+            .http_requests
+            .with_label_values(&[listener, route, method, &status])
+            .inc();
+        self.series
+            .http_request_seconds
+            .with_label_values(&[listener, route])
+            .observe(seconds);
+    }
+
+    /// Counts a register call of a known tenant. Beyond the cap of tenants it counts as tenant
+    /// `other`.
+    pub fn registration(&self, tenant: &str, outcome: &'static str) {
+        let mut tenants = self.tenants();
+        let has_room = tenants.known.len() < tenants.max && tenant != OTHER_TENANTS;
+        if has_room && !tenants.known.contains_key(tenant) {
+            tenants.known.insert(tenant.to_owned(), HashMap::new());
+        }
+        let counters = &self.series.registrations;
+        match tenants
+            .known
+            .get_mut(tenant)
+            .map(|outcomes| outcomes.entry(outcome))
+        {
+            Some(Entry::Occupied(counter)) => counter.get().inc(),
+            Some(Entry::Vacant(place)) => {
+                place
+                    .insert(counters.with_label_values(&[tenant, outcome]))
+                    .inc();
+            }
+            None => counters.with_label_values(&[OTHER_TENANTS, outcome]).inc(),
+        }
+    }
+
+    /// Removes the series of a deleted tenant and frees its place for another.
+    pub fn forget_tenant(&self, tenant: &str) {
+        // The lock is held to the end, so that no count in between leaves a series nobody would
+        // remove.
+        let mut tenants = self.tenants();
+        for outcome in tenants
+            .known
+            .remove(tenant)
+            .into_iter()
+            .flat_map(HashMap::into_keys)
+        {
+            if let Err(error) = self
+                .series
+                .registrations
+                .remove_label_values(&[tenant, outcome])
+            {
+                tracing::warn!(%error, "a deleted tenant's series stays");
+            }
+        }
+    }
+
+    /// How many passwords wait for a hash thread.
+    pub fn hash_queue_depth(&self, depth: usize) {
+        self.series.hash_queue_depth.set(to_gauge(depth));
+    }
+
+    /// How long a password waited for a hash thread.
+    pub fn hash_wait(&self, seconds: f64) {
+        self.series.hash_wait_seconds.observe(seconds);
+    }
+
+    /// Counts a finished hash and its time.
+    pub fn hash_finished(&self, seconds: f64) {
+        self.series.hashes.inc();
+        self.series.hash_seconds.observe(seconds);
+    }
+
+    /// Counts a password that was not hashed.
+    pub fn hash_refusal(&self, reason: &'static str) {
+        self.series.hash_refusals.with_label_values(&[reason]).inc();
+    }
+
+    /// The size of the hash pool: its threads and the memory they keep.
+    pub fn hash_pool(&self, threads: usize, memory_bytes: usize) {
+        self.series.hash_threads.set(to_gauge(threads));
+        self.series.hash_memory_bytes.set(to_gauge(memory_bytes));
+    }
+
+    /// Counts a tenant actor that started: one more lives.
+    pub fn actor_launched(&self) {
+        self.series.actor_launches.inc();
+        self.series.live_actors.inc();
+    }
+
+    /// Counts a tenant actor that ended, for whatever reason: one fewer lives.
+    pub fn actor_ended(&self) {
+        self.series.live_actors.dec();
+    }
+
+    /// Counts a start that follows an actor's death; [`Metrics::actor_launched`] counts the start
+    /// itself.
+    pub fn actor_relaunched(&self) {
+        self.series.actor_relaunches.inc();
+    }
+
+    /// Counts an idle actor stopped to make room; [`Metrics::actor_ended`] counts its end.
+    pub fn actor_evicted(&self) {
+        self.series.actor_evictions.inc();
+    }
+
+    /// Counts a tenant actor that could not be started.
+    pub fn actor_launch_failed(&self) {
+        self.series.actor_launch_failures.inc();
+    }
+
+    /// Counts a request that ended in a panic.
+    pub fn request_panicked(&self) {
+        self.series.request_panics.inc();
+    }
+
+    /// Counts a request refused before any work.
+    pub fn admission_refusal(&self, reason: &'static str) {
+        self.series
+            .admission_refusals
+            .with_label_values(&[reason])
+            .inc();
+    }
+
+    /// Counts a request refused by a rate limit: `address`, `username` or `tenant`.
+    pub fn limiter_refusal(&self, limit: &'static str) {
+        self.series
+            .limiter_refusals
+            .with_label_values(&[limit])
+            .inc();
+    }
+
+    /// How many keys a rate limit remembers.
+    pub fn limiter_keys(&self, limit: &'static str, keys: usize) {
+        self.series
+            .limiter_keys
+            .with_label_values(&[limit])
+            .set(to_gauge(keys));
+    }
+
+    /// The state of the database pools: open connections, and how many of these are idle.
+    pub fn database_pool(&self, open: usize, idle: usize) {
+        let connections = &self.series.database_connections;
+        connections.with_label_values(&["idle"]).set(to_gauge(idle));
+        connections
+            .with_label_values(&["used"])
+            .set(to_gauge(open.saturating_sub(idle)));
+    }
+
+    /// Counts a database operation that failed.
+    pub fn database_error(&self, kind: &'static str) {
+        self.series.database_errors.with_label_values(&[kind]).inc();
+    }
+
+    /// How long one database operation took.
+    pub fn database_operation(&self, operation: &'static str, seconds: f64) {
+        self.series
+            .database_seconds
+            .with_label_values(&[operation])
+            .observe(seconds);
+    }
+
+    /// Counts a look-up in the cache of invite hints: `hit` or `miss`.
+    pub fn invite_hint(&self, result: &'static str) {
+        self.series.invite_hints.with_label_values(&[result]).inc();
+    }
+
+    /// How many entries the cache of invite hints holds.
+    pub fn invite_hint_entries(&self, entries: u64) {
+        self.series
+            .invite_hint_entries
+            .set(i64::try_from(entries).unwrap_or(i64::MAX));
+    }
+
+    /// Whether the server takes work.
+    pub fn ready(&self, ready: bool) {
+        self.series.ready.set(f64::from(u8::from(ready)));
+    }
+
+    fn tenants(&self) -> std::sync::MutexGuard<'_, TenantSeries> {
+        self.series
+            .tenants
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn to_gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn full_name(name: &str) -> String {
+    format!("enroll_{name}")
+}
+
+/// Makes metrics and registers them.
+struct Build {
+    registry: Registry,
+}
+
+impl Build {
+    fn register<C: Collector + Clone + 'static>(&self, collector: C) -> Result<C, Error> {
+        self.registry.register(Box::new(collector.clone()))?;
+        Ok(collector)
+    }
+
+    /// Memory, processor time and descriptors of this process, under Prometheus' usual `process_`
+    /// names.
+    #[cfg(target_os = "linux")]
+    fn process(&self) -> Result<(), Error> {
+        use prometheus::process_collector::ProcessCollector;
+        self.registry
+            .register(Box::new(ProcessCollector::for_self()))
+    }
+
+    /// Only Linux tells a process about itself in the form that the `prometheus` crate reads.
+    #[cfg(not(target_os = "linux"))]
+    fn process(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn info(&self) -> Result<(), Error> {
+        let info = self.gauges("build_info", "1, labelled with the version.", &["version"])?;
+        info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        Ok(())
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, Error> {
+        self.register(IntCounter::new(full_name(name), help)?)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
+        self.register(IntCounterVec::new(
+            Opts::new(full_name(name), help),
+            labels,
+        )?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, Error> {
+        self.register(IntGauge::new(full_name(name), help)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {
+        self.register(IntGaugeVec::new(Opts::new(full_name(name), help), labels)?)
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, Error> {
+        let opts = HistogramOpts::new(full_name(name), help).buckets(buckets.to_vec());
+        self.register(Histogram::with_opts(opts)?)
+    }
+
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        buckets: &[f64],
+    ) -> Result<HistogramVec, Error> {
+        let opts = HistogramOpts::new(full_name(name), help).buckets(buckets.to_vec());
+        self.register(HistogramVec::new(opts, labels)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Metrics;
+
+    fn lines(metrics: &Metrics, prefix: &str) -> Vec<String> {
+        let text = metrics.encode().unwrap();
+        let mut found: Vec<_> = text
+            .lines()
+            .filter(|line| line.starts_with(prefix))
+            .map(str::to_owned)
+            .collect();
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn tenants_beyond_the_cap_share_one_label() {
+        let metrics = Metrics::new(2).unwrap();
+        for tenant in ["alpha", "beta", "gamma", "delta", "alpha", "other"] {
+            metrics.registration(tenant, "registered");
+        }
+        assert_eq!(
+            lines(&metrics, "enroll_registrations_total"),
+            [
+                "enroll_registrations_total{outcome=\"registered\",tenant=\"alpha\"} 2",
+                "enroll_registrations_total{outcome=\"registered\",tenant=\"beta\"} 1",
+                "enroll_registrations_total{outcome=\"registered\",tenant=\"other\"} 3",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_forgotten_tenant_frees_its_place() {
+        let metrics = Metrics::new(1).unwrap();
+        metrics.registration("alpha", "registered");
+        metrics.registration("alpha", "refused");
+        metrics.forget_tenant("alpha");
+        metrics.forget_tenant("never-seen");
+        metrics.registration("beta", "refused");
+        assert_eq!(
+            lines(&metrics, "enroll_registrations_total"),
+            ["enroll_registrations_total{outcome=\"refused\",tenant=\"beta\"} 1"]
+        );
+    }
+
+    #[test]
+    fn used_connections_are_the_open_ones_that_are_not_idle() {
+        let metrics = Metrics::new(0).unwrap();
+        metrics.database_pool(5, 2);
+        assert_eq!(
+            lines(&metrics, "enroll_database_connections{"),
+            [
+                "enroll_database_connections{state=\"idle\"} 2",
+                "enroll_database_connections{state=\"used\"} 3",
+            ]
+        );
+    }
+
+    #[test]
+    fn clones_count_together_and_registries_apart() {
+        let metrics = Metrics::new(0).unwrap();
+        metrics
+            .clone()
+            .http_request("public", "/api/register", "POST", 200, 0.02);
+        metrics.ready(true);
+        assert_eq!(
+            lines(&metrics, "enroll_http_requests_total{"),
+            [
+                "enroll_http_requests_total{listener=\"public\",method=\"POST\",route=\"/api/register\",status=\"200\"} 1"
+            ]
+        );
+        assert_eq!(lines(&metrics, "enroll_ready "), ["enroll_ready 1"]);
+        assert_eq!(
+            lines(&Metrics::new(0).unwrap(), "enroll_http_requests_total{"),
+            [""; 0]
+        );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_process_shows_its_memory_and_descriptors() {
+        let metrics = Metrics::new(0).unwrap();
+        assert_eq!(lines(&metrics, "process_resident_memory_bytes").len(), 1);
+        assert_eq!(lines(&metrics, "process_open_fds").len(), 1);
+    }
+}
