@@ -1,1 +1,3 @@
 //! What operators see: metrics and traces.
+
+pub mod settings;
