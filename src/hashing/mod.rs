@@ -17,7 +17,9 @@ pub mod engine;
 pub mod params;
 pub mod pool;
 mod queue;
+pub mod settings;
 
 pub use self::engine::{PasswordHash, bare_rate};
 pub use self::params::HashParams;
-pub use self::pool::{HashPool, HashRefusal, HashingError, HashingSettings};
+pub use self::pool::{HashPool, HashRefusal, HashingError};
+pub use self::settings::HashingSettings;

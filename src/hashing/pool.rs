@@ -9,7 +9,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
@@ -21,75 +20,19 @@ use crate::domain::ids::TenantId;
 use crate::telemetry::Metrics;
 
 /// More threads than this is a slip of the pen: each keeps the memory of a hash.
-const MAX_THREADS: usize = 1024;
-
-/// A password that waits longer than this has outlived any client.
-const MAX_WAIT_MS: u64 = 60_000;
 
 /// The shortest wait that a refused caller is advised.
 const MIN_RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// Settings of the hash pool; `config/default.toml` has their defaults.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HashingSettings {
-    /// Threads that hash; 0 for one a core. Together they keep `threads` times `memory_kib` for
-    /// life.
-    pub threads: usize,
-    /// How many passwords may wait for a thread.
-    pub queue: usize,
-    /// How long one may wait for a thread, in milliseconds.
-    pub wait_ms: u64,
-    /// Memory of one hash, in KiB (Argon2's m).
-    pub memory_kib: u32,
-    /// Passes over that memory (Argon2's t).
-    pub iterations: u32,
-    /// Lanes of that memory (Argon2's p).
-    pub lanes: u32,
-    /// Lets the three above fall below OWASP's minimum. For tests.
-    #[serde(default)]
-    pub allow_weak: bool,
-}
-
-impl HashingSettings {
-    /// Every fault of these settings, in words for the operator; none when they can stand.
-    #[must_use]
-    pub fn check(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        if self.threads > MAX_THREADS {
-            faults.push(format!("hashing.threads: at most {MAX_THREADS}"));
-        }
-        if self.queue == 0 {
-            faults.push("hashing.queue: at least 1".to_owned());
-        }
-        if !(1..=MAX_WAIT_MS).contains(&self.wait_ms) {
-            faults.push(format!("hashing.wait_ms: from 1 to {MAX_WAIT_MS}"));
-        }
-        let names = "hashing.memory_kib, iterations, lanes";
-        match HashParams::new(self.memory_kib, self.iterations, self.lanes) {
-            Err(error) => faults.push(format!("{names}: {error}")),
-            Ok(params) if !self.allow_weak && !params.meet_the_floor() => faults.push(format!(
-                "{names}: below OWASP's minimum, such as 19456, 2, 1 (or 47104, 1, 1; 7168, 5, 1)"
-            )),
-            Ok(_) => {}
-        }
-        faults
-    }
-
-    fn thread_count(&self) -> usize {
-        match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            set => set,
-        }
-    }
-}
 
 /// The pool could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum HashingError {
     /// The settings have faults.
-    #[error("{}", .0.join("; "))]
-    Settings(Vec<String>),
+    #[error("hashing.{0} {1}")]
+    Settings(&'static str, &'static str),
+    /// Argon2 does not take these parameters.
+    #[error(transparent)]
+    Params(#[from] BadParams),
     /// The memory for the threads is not there, or the first hash failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -178,11 +121,10 @@ impl HashPool {
         entropy: Entropy,
         metrics: Metrics,
     ) -> Result<(Self, Vec<Worker>), HashingError> {
-        let faults = settings.check();
-        let params = HashParams::new(settings.memory_kib, settings.iterations, settings.lanes);
-        let (true, Ok(params)) = (faults.is_empty(), params) else {
-            return Err(HashingError::Settings(faults));
-        };
+        if let Some((key, fault)) = settings.check().into_iter().next() {
+            return Err(HashingError::Settings(key, fault));
+        }
+        let params = HashParams::new(settings.memory_kib, settings.iterations, settings.lanes)?;
         let shared = Arc::new(Shared {
             queue: Queue::new(settings.queue),
             clock,
@@ -731,26 +673,19 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_reported_together_and_nothing_starts() {
-        let bad = HashingSettings {
-            threads: 2000,
-            queue: 0,
-            wait_ms: 0,
+    fn nothing_starts_below_the_floor() {
+        let weak = HashingSettings {
+            threads: 1,
+            queue: 1,
+            wait_ms: 1,
             memory_kib: 19_455,
             iterations: 2,
             lanes: 1,
             allow_weak: false,
         };
-        assert_eq!(bad.check().len(), 4);
-        let pool = HashPool::start(&bad, Clock::system(), Entropy, Metrics::new(0).unwrap());
-        assert!(matches!(pool, Err(HashingError::Settings(faults)) if faults.len() == 4));
-        let good = HashingSettings {
-            memory_kib: 19_456,
-            threads: 0,
-            queue: 1,
-            wait_ms: 1,
-            ..bad
-        };
-        assert_eq!(good.check(), [""; 0]);
+        let pool = HashPool::start(&weak, Clock::system(), Entropy, Metrics::new(0).unwrap());
+        assert!(matches!(pool, Err(HashingError::Settings("memory_kib", _))));
+        let good = HashingSettings { memory_kib: 19_456, threads: 0, ..weak };
+        assert_eq!(good.check(), []);
     }
 }

@@ -4,7 +4,9 @@
 //! counting nor logging ever makes a request wait.
 
 pub mod metrics;
+pub mod settings;
 pub mod tracing;
 
 pub use self::metrics::Metrics;
-pub use self::tracing::{LogFormat, LogGuard, TelemetryError, TelemetrySettings};
+pub use self::settings::{LogFormat, TelemetrySettings};
+pub use self::tracing::{LogGuard, TelemetryError};

@@ -15,7 +15,6 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{FilterExt, Targets};
 use tracing_subscriber::fmt::MakeWriter;
@@ -23,45 +22,17 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt};
 
+use super::settings::{LogFormat, TelemetrySettings};
+
 /// Lines that may wait for standard error; at a few hundred bytes each, a megabyte or two.
 const MAX_WAITING_LINES: usize = 4096;
-
-/// Most tenants that may have metric series of their own: each costs a handful of series.
-const MAX_TENANT_SERIES: usize = 10_000;
 
 /// Lines lost since the process started.
 static DROPPED_LINES: AtomicU64 = AtomicU64::new(0);
 
-/// Settings of logs and metrics; `config/default.toml` has their defaults.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TelemetrySettings {
-    /// The shape of a log line.
-    pub log_format: LogFormat,
-    /// What is logged, as `level` or `target=level`, separated by commas:
-    /// `info,enroll::tenant=debug`. Other crates never log below `info`, the database crates never
-    /// below `warn`, whatever stands here.
-    pub log_level: String,
-    /// How many tenants get metric series of their own; the others are counted together.
-    pub max_tenant_series: usize,
-}
-
-/// The shape of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people: time, level, spans, message, fields.
-    Pretty,
-    /// For machines: one JSON object a line.
-    Json,
-}
-
 /// Logging could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// `log_level` cannot be read.
-    #[error("telemetry.log_level: {0}")]
-    LogLevel(#[from] tracing_subscriber::filter::ParseError),
     /// The operating system gave no thread.
     #[error("the log thread does not start: {0}")]
     Thread(#[from] io::Error),
@@ -70,30 +41,13 @@ pub enum TelemetryError {
     Started(#[from] tracing_subscriber::util::TryInitError),
 }
 
-impl TelemetrySettings {
-    /// Every fault of these settings, in words for the operator; none when they can stand.
-    #[must_use]
-    pub fn check(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        if let Err(error) = self.log_level.parse::<Targets>() {
-            faults.push(format!("telemetry.log_level: {error}"));
-        }
-        if self.max_tenant_series > MAX_TENANT_SERIES {
-            faults.push(format!(
-                "telemetry.max_tenant_series: at most {MAX_TENANT_SERIES}"
-            ));
-        }
-        faults
-    }
-}
-
 /// Starts logging for the whole process and replaces the panic hook by one that logs where, but
 /// never what: a panic's message may hold a secret (`docs/threats.md`, row 112).
 ///
-/// # Errors [`TelemetryError`] when the level cannot be read, no thread starts, or logging was
-/// started before.
+/// # Errors
+/// [`TelemetryError`] when no thread starts or logging was started before.
 pub fn init(settings: &TelemetrySettings) -> Result<LogGuard, TelemetryError> {
-    let filter = settings.log_level.parse::<Targets>()?.and(ceiling());
+    let filter = Targets::new().with_default(LevelFilter::from(settings.log_level)).and(ceiling());
     let (lines, guard) = LineSender::start(io::stderr())?;
     Registry::default()
         .with(layer(settings.log_format, lines).with_filter(filter))

@@ -1,1 +1,3 @@
 //! The room `tenant`.
+
+pub mod settings;
