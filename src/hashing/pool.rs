@@ -13,13 +13,12 @@ use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
 use super::engine::{Engine, EngineError, PasswordHash};
-use super::params::{HashParams, SALT_BYTES};
+use super::params::{BadParams, HashParams, SALT_BYTES};
 use super::queue::{Claim, Job, NotQueued, Queue};
+use super::settings::HashingSettings;
 use crate::clock::{Clock, Entropy};
 use crate::domain::ids::TenantId;
 use crate::telemetry::Metrics;
-
-/// More threads than this is a slip of the pen: each keeps the memory of a hash.
 
 /// The shortest wait that a refused caller is advised.
 const MIN_RETRY_AFTER: Duration = Duration::from_secs(1);

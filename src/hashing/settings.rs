@@ -4,6 +4,8 @@
 
 use serde::Deserialize;
 
+use super::params::HashParams;
+
 /// Section `[hashing]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,14 +22,11 @@ pub struct HashingSettings {
     pub iterations: u32,
     /// Argon2id lanes (`p`).
     pub lanes: u32,
-    /// Allows a cost below [`HashingSettings::FLOORS`]; for tests.
+    /// Allows a cost below OWASP's minimum; for tests.
     pub allow_weak: bool,
 }
 
 impl HashingSettings {
-    /// Least memory in KiB and least passes that go with it; one pair suffices (OWASP ASVS 5.0, appendix C).
-    pub const FLOORS: [(u32, u32); 3] = [(47_104, 1), (19_456, 2), (12_288, 3)];
-
     /// How many threads that comes to on this machine.
     pub(super) fn thread_count(&self) -> usize {
         match self.threads {
@@ -39,10 +38,8 @@ impl HashingSettings {
     /// Every value out of its range, by key within the section.
     #[must_use]
     pub fn check(&self) -> Vec<(&'static str, &'static str)> {
-        let strong = self.allow_weak
-            || Self::FLOORS
-                .iter()
-                .any(|(memory, passes)| self.memory_kib >= *memory && self.iterations >= *passes);
+        let params = HashParams::new(self.memory_kib, self.iterations, self.lanes);
+        let strong = self.allow_weak || params.is_ok_and(|params| params.meet_the_floor());
         // RFC 9106, section 3.1: at least eight blocks of 1 KiB a lane.
         let fits_lanes = self.memory_kib / 8 >= self.lanes;
         let rules = [
@@ -71,7 +68,7 @@ impl HashingSettings {
             (
                 "memory_kib",
                 strong,
-                "with hashing.iterations is below the floor of 47104 and 1, 19456 and 2 or 12288 and 3 \
+                "with hashing.iterations is below OWASP's minimum, such as 19456 and 2 or 47104 and 1 \
                  (hashing.allow_weak lifts it, for tests)",
             ),
         ];

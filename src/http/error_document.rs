@@ -1,0 +1,467 @@
+//! The one table of everything that can go wrong on the wire, and the document that says so.
+//!
+//! Taken: one enum of refusals, one row each (status, code, text, pointer), and beside it what the original of the
+//! `discuzq` dialect answered, where it had an answer. Refused: statuses chosen where the fault arises, which drift apart.
+//! `docs/contract.md`, section 4, is this table in words. No row holds a text that was not written for clients.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::messages::{self, Message};
+use super::wire::DOCUMENT_MEDIA_TYPE;
+use crate::domain::dialect::Dialect;
+use crate::domain::fault::{Fault, Field, FieldFault};
+use crate::domain::language::Language;
+use crate::domain::user_status::UserStatus;
+use crate::registration::error::RegistrationError;
+
+/// Everything that can keep a request from its success answer.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The registration itself was refused.
+    Registration(RegistrationError),
+    /// The body is not JSON.
+    MalformedJson,
+    /// The body names a member twice.
+    DuplicateKey,
+    /// The body is nested too deeply.
+    TooDeep,
+    /// The body is JSON, but has no `data` object that may hold an `attributes` object.
+    NotAnEnvelope,
+    /// The body's type is none that the route reads.
+    UnsupportedMediaType,
+    /// The body is compressed or otherwise encoded.
+    UnsupportedEncoding,
+    /// The body is longer than the route reads.
+    BodyTooLarge,
+    /// The body did not arrive in time.
+    BodyTimeout,
+    /// The body ended before its announced length.
+    BodyCut,
+    /// No tenant is named, or none that is served: unknown, suspended and deleted ones look the same.
+    TenantNotFound,
+    /// The request names two tenants, or one in a way that two readers may read differently.
+    TenantAmbiguous,
+    /// The host name is malformed.
+    BadHost,
+    /// There is no such path.
+    RouteNotFound,
+    /// The path exists, the method does not.
+    MethodNotAllowed {
+        /// The value of `Allow`: the methods that exist.
+        allow: String,
+    },
+    /// The `Idempotency-Key` is malformed.
+    BadIdempotencyKey,
+    /// The tenant closed its site for this kind of client.
+    SiteClosed {
+        /// The tenant's own text; empty for the usual one.
+        message: String,
+    },
+    /// The process works on as many requests as it may.
+    TooManyInFlight,
+    /// The request's deadline passed.
+    Deadline,
+    /// The process is starting or stopping.
+    NotReady,
+    /// A fault of the house, already logged where it arose.
+    Internal,
+    /// The route needs a login.
+    Unauthenticated,
+    /// The caller may not do this.
+    Forbidden,
+    /// There is no such thing, or none that the caller may see.
+    NotFound {
+        /// What was asked for, as clients call it.
+        what: &'static str,
+    },
+    /// The request contradicts what is there.
+    Conflict {
+        /// The error code.
+        code: &'static str,
+        /// A text for the administrator.
+        detail: String,
+    },
+    /// Members of the body cannot stand: JSON pointer and text of each; those of one pointer stand together.
+    Unprocessable(Vec<(String, String)>),
+    /// Too many failed attempts; the wait until the next one is judged.
+    TooManyAttempts(Duration),
+}
+
+impl From<RegistrationError> for Refusal {
+    fn from(error: RegistrationError) -> Self {
+        Self::Registration(error)
+    }
+}
+
+/// A refusal as it goes out, for any HTTP library to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Header fields, names in lower case, `content-type` among them.
+    pub headers: Vec<(&'static str, String)>,
+    /// The error document.
+    pub body: Vec<u8>,
+}
+
+/// The wait that is advised where nothing better is known.
+const SHORT_WAIT: Duration = Duration::from_secs(1);
+
+impl Refusal {
+    /// The answer to send.
+    #[must_use]
+    pub fn answer(&self, dialect: Dialect, language: Language) -> ErrorAnswer {
+        let row = self.row(language);
+        let (status, errors) = match (dialect, &row.original) {
+            (Dialect::Discuzq, Some(original)) => (original.status, vec![original.error(&row)]),
+            _ => (row.status, self.errors(&row, dialect, language)),
+        };
+        let body = json!({"errors": errors}).to_string().into_bytes();
+        ErrorAnswer {
+            status,
+            headers: self.headers(status),
+            body,
+        }
+    }
+
+    /// The code of the `standard` dialect: one of a closed set, fit for logs and metrics.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.row(Language::English).code
+    }
+
+    fn errors(&self, row: &Row, dialect: Dialect, language: Language) -> Vec<Value> {
+        let groups = match self {
+            Self::Registration(RegistrationError::Invalid(faults)) => {
+                group_faults(faults, language)
+            }
+            Self::NotAnEnvelope => {
+                group_faults(&[FieldFault::new(Field::Data, Fault::WrongType)], language)
+            }
+            Self::Unprocessable(faults) => group_texts(faults.iter().cloned()),
+            _ => Vec::new(),
+        };
+        if groups.is_empty() {
+            return vec![row.error(dialect)];
+        }
+        groups
+            .into_iter()
+            .map(|(pointer, texts)| validation_error(&pointer, &texts))
+            .collect()
+    }
+
+    fn headers(&self, status: u16) -> Vec<(&'static str, String)> {
+        let mut headers = vec![("content-type", DOCUMENT_MEDIA_TYPE.to_owned())];
+        if status == 401 {
+            headers.push(("www-authenticate", self.challenge().to_owned()));
+        }
+        if let Some(wait) = self.retry_after() {
+            headers.push(("retry-after", whole_seconds(wait).to_string()));
+        }
+        match self {
+            Self::MethodNotAllowed { allow } => headers.push(("allow", allow.clone())),
+            Self::UnsupportedEncoding => headers.push(("accept-encoding", "identity".to_owned())),
+            _ => {}
+        }
+        headers
+    }
+
+    /// RFC 9110, section 11.6.1, and RFC 6750, section 3.
+    const fn challenge(&self) -> &'static str {
+        match self {
+            Self::Registration(RegistrationError::TokenRejected) => {
+                "Bearer error=\"invalid_token\""
+            }
+            _ => "Bearer",
+        }
+    }
+
+    const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Registration(
+                RegistrationError::TooMany(_, wait)
+                | RegistrationError::Overloaded(wait)
+                | RegistrationError::Unavailable(wait),
+            )
+            | Self::TooManyAttempts(wait) => Some(*wait),
+            Self::TooManyInFlight | Self::Deadline | Self::NotReady => Some(SHORT_WAIT),
+            _ => None,
+        }
+    }
+
+    /// The table: registrations first, then what any request can meet.
+    fn row(&self, language: Language) -> Row {
+        let row = |status, code, message: Message| Row::new(status, code, message.text(language));
+        match self {
+            Self::Registration(error) => registration_row(error, language),
+            Self::MalformedJson => row(400, "malformed_json", Message::MalformedJson),
+            Self::DuplicateKey => row(400, "duplicate_key", Message::DuplicateKey),
+            Self::TooDeep => row(400, "too_deep", Message::TooDeep),
+            Self::NotAnEnvelope | Self::Unprocessable(_) => {
+                row(422, VALIDATION_ERROR, Message::ValidationError)
+            }
+            Self::UnsupportedMediaType => {
+                row(415, "unsupported_media_type", Message::UnsupportedMediaType)
+            }
+            Self::UnsupportedEncoding => row(
+                415,
+                "unsupported_content_encoding",
+                Message::UnsupportedContentEncoding,
+            ),
+            Self::BodyTooLarge => row(413, "body_too_large", Message::BodyTooLarge),
+            Self::BodyTimeout => row(408, "body_timeout", Message::BodyTimeout),
+            Self::BodyCut => row(400, "body_incomplete", Message::BodyIncomplete),
+            Self::TenantNotFound => row(404, "tenant_not_found", Message::TenantNotFound),
+            Self::TenantAmbiguous => row(400, "tenant_ambiguous", Message::TenantAmbiguous),
+            Self::BadHost => row(400, "bad_host", Message::BadHost),
+            Self::RouteNotFound => row(404, "route_not_found", Message::RouteNotFound).bare(404),
+            Self::MethodNotAllowed { .. } => {
+                row(405, "method_not_allowed", Message::MethodNotAllowed)
+            }
+            Self::BadIdempotencyKey => row(
+                400,
+                "idempotency_key_invalid",
+                Message::IdempotencyKeyInvalid,
+            ),
+            Self::SiteClosed { message } if message.is_empty() => {
+                row(401, "site_closed", Message::SiteClosed)
+            }
+            Self::SiteClosed { message } => Row::new(401, "site_closed", message.clone()),
+            Self::TooManyInFlight => row(503, "overloaded", Message::Overloaded),
+            Self::Deadline => row(503, "deadline_exceeded", Message::DeadlineExceeded),
+            Self::NotReady => row(503, "not_ready", Message::NotReady),
+            Self::Internal => row(500, "unknown_error", Message::UnknownError),
+            Self::Unauthenticated => {
+                row(401, "not_authenticated", Message::NotAuthenticated).bare(401)
+            }
+            Self::Forbidden => row(403, PERMISSION_DENIED, Message::PermissionDenied).bare(401),
+            Self::NotFound { what } => {
+                Row::new(404, "model_not_found", messages::not_found(what, language)).bare(404)
+            }
+            Self::Conflict { code, detail } => Row::new(409, code, detail.clone()),
+            Self::TooManyAttempts(_) => row(429, "too_many_attempts", Message::TooManyAttempts),
+        }
+    }
+}
+
+const VALIDATION_ERROR: &str = "validation_error";
+const PERMISSION_DENIED: &str = "permission_denied";
+
+/// The rows of a registration. Where the original answered 500, `discuzq` answers 422: a caller's fault is never ours.
+fn registration_row(error: &RegistrationError, language: Language) -> Row {
+    let row = |status, code, message: Message| Row::new(status, code, message.text(language));
+    match error {
+        RegistrationError::Closed => row(401, "register_close", Message::RegisterClose).bare(401),
+        RegistrationError::InviteRequired => {
+            row(422, "invite_required", Message::InviteRequired).at(Field::InviteCode)
+        }
+        RegistrationError::InviteRejected => row(422, "invite_invalid", Message::InviteInvalid)
+            .at(Field::InviteCode)
+            .code_is_text(INVITE_UNREADABLE),
+        RegistrationError::NameBanned => {
+            row(422, "content_banned", Message::ContentBanned).at(Field::Username)
+        }
+        RegistrationError::ReasonMissing => row(
+            422,
+            "setting_fill_register_reason",
+            Message::FillRegisterReason,
+        )
+        .at(Field::RegisterReason),
+        RegistrationError::Invalid(_) => row(422, VALIDATION_ERROR, Message::ValidationError),
+        RegistrationError::AwaitsApproval => status_row(UserStatus::Pending, language),
+        RegistrationError::TokenRejected => row(401, "access_denied", Message::AccessDenied)
+            .oauth(Message::AccessTokenRejected.text(language)),
+        RegistrationError::AccountRefused(status) => status_row(*status, language),
+        RegistrationError::SameKeyOtherBody => {
+            row(422, "idempotency_key_reused", Message::IdempotencyKeyReused)
+        }
+        RegistrationError::SameKeyInProgress => row(
+            409,
+            "idempotency_in_progress",
+            Message::IdempotencyInProgress,
+        ),
+        RegistrationError::TooMany(..) => row(429, "too_many_requests", Message::TooManyRequests),
+        RegistrationError::Overloaded(_) => row(503, "overloaded", Message::Overloaded),
+        RegistrationError::Unavailable(_) => row(503, "unavailable", Message::Unavailable),
+        RegistrationError::Internal => row(500, "unknown_error", Message::UnknownError),
+    }
+}
+
+/// The code and the text at once, by which the original names an invite code that it does not know.
+const INVITE_UNREADABLE: &str = "解密邀请码失败";
+
+/// The rows of `docs/contract.md`, section 10.6.
+fn status_row(status: UserStatus, language: Language) -> Row {
+    let (code, message) = match status {
+        UserStatus::Normal => (PERMISSION_DENIED, Message::PermissionDenied),
+        UserStatus::Banned => ("ban_user", Message::BanUser),
+        UserStatus::Pending => ("register_validate", Message::RegisterValidate),
+        UserStatus::Rejected => ("validate_reject", Message::ValidateReject),
+        UserStatus::Ignored => ("validate_ignore", Message::ValidateIgnore),
+    };
+    Row::new(401, code, message.text(language)).bare(401)
+}
+
+/// One row of the table, in one language.
+struct Row {
+    status: u16,
+    code: &'static str,
+    detail: Cow<'static, str>,
+    /// The field at fault, shown in the `standard` dialect.
+    field: Option<Field>,
+    /// What `discuzq` shows, where that is of another shape.
+    original: Option<Original>,
+}
+
+/// An answer of the original that is not of the common shape.
+struct Original {
+    status: u16,
+    shape: OriginalShape,
+}
+
+enum OriginalShape {
+    /// Status as text, code, nothing else.
+    Bare,
+    /// The code is itself the text, and stands in `detail` too.
+    CodeIsText(&'static str),
+    /// Status as number, `detail` an object with this hint (the shape of OAuth errors).
+    OAuth(&'static str),
+}
+
+impl Row {
+    fn new(status: u16, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            field: None,
+            original: None,
+        }
+    }
+
+    fn at(self, field: Field) -> Self {
+        Self {
+            field: Some(field),
+            ..self
+        }
+    }
+
+    fn bare(self, status: u16) -> Self {
+        Self {
+            original: Some(Original {
+                status,
+                shape: OriginalShape::Bare,
+            }),
+            ..self
+        }
+    }
+
+    fn code_is_text(self, code: &'static str) -> Self {
+        let shape = OriginalShape::CodeIsText(code);
+        Self {
+            original: Some(Original {
+                status: self.status,
+                shape,
+            }),
+            ..self
+        }
+    }
+
+    fn oauth(self, hint: &'static str) -> Self {
+        let shape = OriginalShape::OAuth(hint);
+        Self {
+            original: Some(Original {
+                status: self.status,
+                shape,
+            }),
+            ..self
+        }
+    }
+
+    /// The error object; `discuzq` knows pointers in validation errors only.
+    fn error(&self, dialect: Dialect) -> Value {
+        let (status, code, detail) = (self.status.to_string(), self.code, &self.detail);
+        match self.field {
+            Some(field) if dialect == Dialect::Standard => json!({
+                "status": status, "code": code, "detail": [detail], "source": {"pointer": pointer(field)},
+            }),
+            _ => json!({"status": status, "code": code, "detail": [detail]}),
+        }
+    }
+}
+
+impl Original {
+    fn error(&self, row: &Row) -> Value {
+        let status = self.status.to_string();
+        match self.shape {
+            OriginalShape::Bare => json!({"status": status, "code": row.code}),
+            OriginalShape::CodeIsText(code) => {
+                json!({"status": status, "code": code, "detail": [code]})
+            }
+            OriginalShape::OAuth(hint) => json!({
+                "status": self.status,
+                "code": row.code,
+                "detail": {
+                    "error": row.code,
+                    "error_description": row.detail,
+                    "hint": hint,
+                    "message": row.detail,
+                },
+            }),
+        }
+    }
+}
+
+fn validation_error(pointer: &str, texts: &[String]) -> Value {
+    json!({"status": "422", "code": VALIDATION_ERROR, "detail": texts, "source": {"pointer": pointer}})
+}
+
+/// Texts that stand at one JSON pointer.
+type Group = (String, Vec<String>);
+
+/// One group per field, in the contract's order of fields.
+fn group_faults(faults: &[FieldFault], language: Language) -> Vec<Group> {
+    let mut sorted: Vec<&FieldFault> = faults.iter().collect();
+    sorted.sort_by_key(|fault| fault.field);
+    group_texts(sorted.into_iter().map(|fault| {
+        (
+            pointer(fault.field).to_owned(),
+            messages::field_fault(fault, language),
+        )
+    }))
+}
+
+/// One group per pointer, in order of first sight; a text stands once in its group.
+fn group_texts(texts: impl Iterator<Item = (String, String)>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (pointer, text) in texts {
+        match groups.iter_mut().find(|group| group.0 == pointer) {
+            Some((_, known)) if known.contains(&text) => {}
+            Some((_, known)) => known.push(text),
+            None => groups.push((pointer, vec![text])),
+        }
+    }
+    groups
+}
+
+const fn pointer(field: Field) -> &'static str {
+    match field {
+        Field::Data => "/data",
+        Field::Username => "/data/attributes/username",
+        Field::Password => "/data/attributes/password",
+        Field::RegisterReason => "/data/attributes/register_reason",
+        Field::InviteCode => "/data/attributes/code",
+    }
+}
+
+/// Whole seconds that are surely over by then, at least one.
+fn whole_seconds(wait: Duration) -> u64 {
+    let begun = u64::from(wait.subsec_nanos() > 0);
+    wait.as_secs().saturating_add(begun).max(1)
+}
+
+#[cfg(test)]
+mod tests;
