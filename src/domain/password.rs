@@ -29,7 +29,11 @@ impl Password {
     ///
     /// # Errors
     /// Every fault found, in the contract's order; an empty password yields `Required` alone.
-    pub fn parse(raw: &SecretString, settings: &TenantSettings, forbidden: &[&str]) -> Result<Self, Vec<Fault>> {
+    pub fn parse(
+        raw: &SecretString,
+        settings: &TenantSettings,
+        forbidden: &[&str],
+    ) -> Result<Self, Vec<Fault>> {
         let _ = (settings, forbidden);
         Ok(Self(raw.clone()))
     }

@@ -18,7 +18,11 @@ impl Username {
     /// Every fault found, in the contract's order; an empty name yields `Required` alone.
     pub fn parse(raw: &str, settings: &TenantSettings) -> Result<Self, Vec<Fault>> {
         let _: &UsernameRules = &settings.username;
-        Ok(Self { display: raw.into(), canonical: raw.into(), skeleton: None })
+        Ok(Self {
+            display: raw.into(),
+            canonical: raw.into(),
+            skeleton: None,
+        })
     }
 
     /// As the user wrote it, without white space, in NFC.
