@@ -4,7 +4,10 @@
 //! Taken: one cheap value type with a fixed variant. Refused: a trait, which would spread a type parameter through the
 //! house for one implementation outside tests.
 
-#![allow(clippy::disallowed_methods, reason = "this is the seam that the lint protects")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "this is the seam that the lint protects"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -30,7 +33,9 @@ impl Clock {
     /// A clock that stands at `start` until [`Clock::advance`] moves it.
     #[must_use]
     pub fn fixed(start: Timestamp) -> Self {
-        Self { fixed: Some(Arc::new(AtomicI64::new(start.as_millis()))) }
+        Self {
+            fixed: Some(Arc::new(AtomicI64::new(start.as_millis()))),
+        }
     }
 
     /// The wall-clock time.
@@ -39,7 +44,9 @@ impl Clock {
         match &self.fixed {
             Some(millis) => Timestamp::from_millis(millis.load(Ordering::Relaxed)),
             None => {
-                let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let since_epoch = SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default();
                 Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
             }
         }
@@ -54,7 +61,10 @@ impl Clock {
     /// Moves a fixed clock forward; a system clock is left alone.
     pub fn advance(&self, by: Duration) {
         if let Some(millis) = &self.fixed {
-            millis.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::Relaxed);
+            millis.fetch_add(
+                i64::try_from(by.as_millis()).unwrap_or(i64::MAX),
+                Ordering::Relaxed,
+            );
         }
     }
 }
@@ -106,13 +116,17 @@ impl Timestamp {
     /// This moment and `by` later; stays at the far end instead of wrapping.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// RFC 3339 in whole seconds at the given offset from UTC in minutes (contract section 1: `+08:00` by default).
     #[must_use]
     pub fn to_rfc3339(self, offset_minutes: i16) -> String {
-        let offset = UtcOffset::from_whole_seconds(i32::from(offset_minutes) * 60).unwrap_or(UtcOffset::UTC);
+        let offset =
+            UtcOffset::from_whole_seconds(i32::from(offset_minutes) * 60).unwrap_or(UtcOffset::UTC);
         OffsetDateTime::from_unix_timestamp(self.as_seconds())
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
             .to_offset(offset)
@@ -123,7 +137,9 @@ impl Timestamp {
     /// Reads an RFC 3339 date and time; `None` when it is none.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        let nanos = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos();
+        let nanos = OffsetDateTime::parse(text, &Rfc3339)
+            .ok()?
+            .unix_timestamp_nanos();
         i64::try_from(nanos.div_euclid(1_000_000)).ok().map(Self)
     }
 }
@@ -136,7 +152,10 @@ mod tests {
     fn a_moment_reads_back_in_any_offset() {
         let moment = Timestamp::parse_rfc3339("2026-11-22T08:00:00Z").unwrap();
         assert_eq!(moment.to_rfc3339(480), "2026-11-22T16:00:00+08:00");
-        assert_eq!(Timestamp::parse_rfc3339(&moment.to_rfc3339(-330)), Some(moment));
+        assert_eq!(
+            Timestamp::parse_rfc3339(&moment.to_rfc3339(-330)),
+            Some(moment)
+        );
         assert_eq!(Timestamp::parse_rfc3339("yesterday"), None);
     }
 }

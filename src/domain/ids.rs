@@ -89,7 +89,16 @@ mod tests {
     #[test]
     fn only_the_plain_decimal_form_is_an_id() {
         assert_eq!(UserId::parse("42"), Some(UserId::from_i64(42)));
-        for odd in ["", "0", "042", "-1", "4 2", "42abc", "9007199254740992", "99999999999999999999"] {
+        for odd in [
+            "",
+            "0",
+            "042",
+            "-1",
+            "4 2",
+            "42abc",
+            "9007199254740992",
+            "99999999999999999999",
+        ] {
             assert_eq!(UserId::parse(odd), None, "{odd}");
         }
     }

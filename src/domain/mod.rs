@@ -14,5 +14,6 @@ pub mod register_reason;
 pub mod registration;
 pub mod tenant_key;
 pub mod tenant_settings;
+pub mod text;
 pub mod user_status;
 pub mod username;

@@ -61,7 +61,13 @@ pub struct RegistrationRules {
 
 impl Default for RegistrationRules {
     fn default() -> Self {
-        Self { open: true, approval: false, invite_required: false, success_status: SuccessStatus::Ok, words: Vec::new() }
+        Self {
+            open: true,
+            approval: false,
+            invite_required: false,
+            success_status: SuccessStatus::Ok,
+            words: Vec::new(),
+        }
     }
 }
 
@@ -153,7 +159,11 @@ pub struct PasswordRules {
 
 impl Default for PasswordRules {
     fn default() -> Self {
-        Self { min_length: 8, max_length: None, require: Vec::new() }
+        Self {
+            min_length: 8,
+            max_length: None,
+            require: Vec::new(),
+        }
     }
 }
 
@@ -217,7 +227,11 @@ pub struct TokenRules {
 
 impl Default for TokenRules {
     fn default() -> Self {
-        Self { access_seconds: 2_592_000, refresh_seconds: 2_592_000, issuer: None }
+        Self {
+            access_seconds: 2_592_000,
+            refresh_seconds: 2_592_000,
+            issuer: None,
+        }
     }
 }
 
