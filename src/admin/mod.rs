@@ -1,1 +1,95 @@
-//! The room `admin`.
+//! What administrators can do: one file a use case, every effect audited.
+//!
+//! Taken: use cases over the platform database and the tenants' actors, so that API, console and declared files share
+//! them. Refused: handlers that write to a database themselves. May import `tenant`, `registration`, `store`, `token`,
+//! `domain`, `telemetry` and `clock`.
+//!
+//! Invariants: a change is in force in this process before its caller is answered; the audit holds no secret.
+
+mod authenticate;
+mod change_tenant;
+mod create_tenant;
+pub mod error;
+mod invites;
+mod list_users;
+
+pub use self::authenticate::{AdministratorToken, create_administrator};
+pub use self::change_tenant::TenantUpdate;
+pub use self::create_tenant::{PlacementRequest, TenantRequest};
+pub use self::invites::InviteRequest;
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use governor::{DefaultKeyedRateLimiter, Quota};
+
+use self::error::AdminError;
+use crate::clock::{Clock, Entropy};
+use crate::domain::ids::TenantId;
+use crate::domain::master_key::MasterKey;
+use crate::domain::tenant_key::TenantKey;
+use crate::store::platform_db::PlatformDb;
+use crate::store::tenants::{TenantRecord, TenantState};
+use crate::tenant::directory::Directory;
+use crate::tenant::names::Tenant;
+
+/// The use cases of administrators.
+#[derive(Clone)]
+pub struct Admin {
+    platform: PlatformDb,
+    directory: Directory,
+    master_key: Arc<MasterKey>,
+    clock: Clock,
+    entropy: Entropy,
+    /// Wrong tokens per address: a few a minute.
+    attempts: Arc<DefaultKeyedRateLimiter<IpAddr>>,
+}
+
+/// Wrong tokens that one address may send within a minute.
+const WRONG_TOKENS_A_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
+
+impl Admin {
+    /// The use cases over these parts.
+    #[must_use]
+    pub fn new(
+        platform: PlatformDb,
+        directory: Directory,
+        master_key: Arc<MasterKey>,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> Self {
+        let attempts = Arc::new(DefaultKeyedRateLimiter::dashmap(Quota::per_minute(WRONG_TOKENS_A_MINUTE)));
+        Self { platform, directory, master_key, clock, entropy, attempts }
+    }
+
+    /// The tenant with this key, unless it was deleted.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`] when there is none.
+    pub async fn get_tenant(&self, key: &TenantKey) -> Result<TenantRecord, AdminError> {
+        let record = self.platform.find_tenant(key).await?;
+        record.filter(|record| record.state != TenantState::Deleted).ok_or(AdminError::NotFound("tenant"))
+    }
+
+    /// At most `limit` tenants whose number is greater than `after`.
+    ///
+    /// # Errors
+    /// [`AdminError::Unavailable`] when the database does not answer.
+    pub async fn list_tenants(
+        &self,
+        after: TenantId,
+        limit: u64,
+        state: Option<TenantState>,
+    ) -> Result<Vec<TenantRecord>, AdminError> {
+        Ok(self.platform.list_tenants(after, limit, state).await?)
+    }
+
+    /// The tenant as this process knows it, for questions to its actor.
+    async fn live_tenant(&self, key: &TenantKey) -> Result<Arc<Tenant>, AdminError> {
+        let tenant = self.directory.find(key).await?;
+        tenant
+            .filter(|tenant| tenant.record.state != TenantState::Deleted)
+            .ok_or(AdminError::NotFound("tenant"))
+    }
+}

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
 use zeroize::{Zeroize, Zeroizing};
 
 /// The first byte of every sealed value; another number would mean another cipher or layout.
@@ -74,6 +75,16 @@ impl MasterKey {
             .map_err(|_| Unsealable)?;
         sealed.extend_from_slice(tag.as_ref());
         Ok(sealed)
+    }
+
+    /// A key of its own for `context`: HMAC-SHA-256 under this key, so that neither tells the other.
+    #[must_use]
+    pub fn derive(&self, context: &str) -> [u8; 32] {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
+        let tag = hmac::sign(&key, context.as_bytes());
+        let mut derived = [0; 32];
+        derived.copy_from_slice(tag.as_ref());
+        derived
     }
 
     /// Opens what [`MasterKey::seal`] made for the same context. The caller wipes the plain text.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::RegistrationError;
+use super::fingerprint::fingerprint;
 use super::policy::{self, Accepted, Judged};
 use super::rules::TenantRules;
 use crate::clock::{Clock, Entropy};
@@ -27,7 +28,7 @@ use crate::store::saved_answers::{NewSavedAnswer, SavedAnswer};
 use crate::store::tenant_db::TenantDb;
 use crate::store::users::User;
 use crate::token::issue::{AccessClaims, sign_access_token};
-use crate::token::refresh::RefreshToken;
+use crate::token::refresh::{RefreshToken, token_digest_hex};
 use crate::token::verify::{Expected, verify_access_token};
 
 /// One call of `POST /api/register`.
@@ -39,19 +40,10 @@ pub struct RegistrationRequest {
     pub requester: SocketAddr,
     /// An access token that came with the request.
     pub access_token: Option<SecretString>,
-    /// An `Idempotency-Key` and what its body came to.
-    pub idempotency: Option<Idempotency>,
+    /// SHA-256 of an `Idempotency-Key`, in hexadecimal.
+    pub idempotency_key: Option<String>,
     /// When an answer comes too late.
     pub deadline: Instant,
-}
-
-/// What makes a retry recognisable.
-#[derive(Clone, Debug)]
-pub struct Idempotency {
-    /// SHA-256 of the key, in hexadecimal.
-    pub key_hash: String,
-    /// Keyed hash of the body, in hexadecimal.
-    pub fingerprint: String,
 }
 
 /// A new account and its first tokens.
@@ -96,10 +88,10 @@ pub async fn register(
     invite_is_dead: bool,
 ) -> Result<Registered, RegistrationError> {
     check_access_token(tools, rules, request).await?;
-    if let Some(idempotency) = &request.idempotency
-        && let Some(saved) = tools.db.find_saved_answer(&idempotency.key_hash).await.map_err(failed)?
+    if let Some(key_hash) = &request.idempotency_key
+        && let Some(saved) = tools.db.find_saved_answer(key_hash).await.map_err(failed)?
     {
-        return answer_again(tools, rules, idempotency, &saved).await;
+        return answer_again(tools, rules, request, &saved).await;
     }
     if !rules.settings.registration.open {
         return Err(RegistrationError::Closed);
@@ -214,9 +206,9 @@ async fn make_account(
     hash: Option<&PasswordHash>,
 ) -> Result<Registered, RegistrationError> {
     let refresh = new_refresh_token(tools, rules)?;
-    let answer = request.idempotency.as_ref().map(|idempotency| NewSavedAnswer {
-        key_hash: idempotency.key_hash.clone(),
-        fingerprint: idempotency.fingerprint.clone(),
+    let saved = request.idempotency_key.as_ref().map(|key_hash| NewSavedAnswer {
+        key_hash: key_hash.clone(),
+        fingerprint: fingerprint(&request.registration, &rules.fingerprint_key),
         expires_at: tools.clock.now().plus(ANSWER_LIFE),
     });
     let account = NewAccount {
@@ -227,7 +219,7 @@ async fn make_account(
         requester: request.requester,
         invite: invitation,
         refresh_token: (!accepted.pending).then_some(&refresh.1),
-        answer: answer.as_ref(),
+        answer: saved.as_ref(),
     };
     let made = match tools.db.create_account(&account).await {
         Ok(made) => made,
@@ -259,9 +251,9 @@ async fn answer_of_the_winner(
     rules: &TenantRules,
     request: &RegistrationRequest,
 ) -> Result<Registered, RegistrationError> {
-    let Some(idempotency) = &request.idempotency else { return Err(RegistrationError::Internal) };
-    match tools.db.find_saved_answer(&idempotency.key_hash).await.map_err(failed)? {
-        Some(saved) => answer_again(tools, rules, idempotency, &saved).await,
+    let Some(key_hash) = &request.idempotency_key else { return Err(RegistrationError::Internal) };
+    match tools.db.find_saved_answer(key_hash).await.map_err(failed)? {
+        Some(saved) => answer_again(tools, rules, request, &saved).await,
         None => Err(RegistrationError::Unavailable(RETRY_AFTER)),
     }
 }
@@ -270,10 +262,10 @@ async fn answer_of_the_winner(
 async fn answer_again(
     tools: &Tools,
     rules: &TenantRules,
-    idempotency: &Idempotency,
+    request: &RegistrationRequest,
     saved: &SavedAnswer,
 ) -> Result<Registered, RegistrationError> {
-    if saved.fingerprint != idempotency.fingerprint {
+    if saved.fingerprint != fingerprint(&request.registration, &rules.fingerprint_key) {
         return Err(RegistrationError::SameKeyOtherBody);
     }
     let user = tools.db.find_user(saved.user).await.map_err(failed)?;
@@ -295,7 +287,7 @@ fn new_refresh_token(
     let bytes = tools.entropy.bytes::<32>().map_err(|error| internal(&error))?;
     let token = RefreshToken::from_random(bytes);
     let stored = NewRefreshToken {
-        hash: token.hash_hex(),
+        hash: token_digest_hex(token.plain().expose_secret()),
         expires_at: tools.clock.now().plus(rules.refresh_life()),
     };
     Ok((token, stored))
@@ -309,12 +301,13 @@ fn answer(
 ) -> Result<Registered, RegistrationError> {
     let now = tools.clock.now();
     let claims = AccessClaims {
-        iss: &rules.issuer,
-        aud: rules.key.as_str(),
+        iss: rules.issuer.clone(),
+        aud: rules.key.as_str().to_owned(),
         sub: user.id,
         tid: rules.id,
         jti: tools.entropy.bytes::<16>().map_err(|error| internal(&error))?,
         iat: now,
+        nbf: now,
         exp: now.plus(rules.access_life()),
     };
     let access_token =
@@ -323,7 +316,7 @@ fn answer(
         user,
         access_token,
         expires_in: rules.access_life(),
-        refresh_token: refresh.into_plain(),
+        refresh_token: refresh.plain().clone(),
     })
 }
 

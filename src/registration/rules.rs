@@ -6,8 +6,7 @@ use std::time::Duration;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant_key::TenantKey;
 use crate::domain::tenant_settings::TenantSettings;
-use crate::token::issue::SigningKey;
-use crate::token::verify::VerifyingKey;
+use crate::token::{SigningKey, VerifyingKey};
 
 use super::censor::CensorList;
 

@@ -10,7 +10,7 @@ use sea_orm::{
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
 use super::error::StoreError;
-use super::settings::{Backend, DatabaseUrl};
+use super::settings::{Backend, DatabaseSettings, DatabaseUrl};
 use crate::clock::Clock;
 use crate::domain::ids::TenantId;
 use crate::telemetry::metrics::Metrics;
@@ -28,6 +28,19 @@ pub struct PoolBounds {
     pub idle_timeout: Duration,
 }
 
+impl PoolBounds {
+    /// A pool of `size` connections under the settings of section `[database]`.
+    #[must_use]
+    pub fn new(settings: &DatabaseSettings, size: u32) -> Self {
+        Self {
+            size,
+            acquire_timeout: Duration::from_millis(settings.acquire_timeout_ms),
+            statement_timeout: Duration::from_millis(settings.statement_timeout_ms),
+            idle_timeout: Duration::from_millis(settings.idle_timeout_ms),
+        }
+    }
+}
+
 /// An open database: a pool that belongs to the thread that opened it.
 #[derive(Clone, Debug)]
 pub struct Connection {
@@ -38,7 +51,16 @@ pub struct Connection {
     metrics: Metrics,
 }
 
-/// Opens the pool and proves that the database answers.
+/// When the first connection is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connect {
+    /// While opening, so that a database that does not answer is found at once.
+    AtOnce,
+    /// With the first operation, so that a process can start before its database.
+    WhenNeeded,
+}
+
+/// Opens the pool.
 ///
 /// `only_tenant` names the tenant that every connection of this pool serves (placement `own`); PostgreSQL's row-level
 /// security is then told once per connection instead of once per transaction.
@@ -48,6 +70,7 @@ pub struct Connection {
 pub async fn open(
     url: &DatabaseUrl,
     bounds: PoolBounds,
+    when: Connect,
     only_tenant: Option<TenantId>,
     clock: Clock,
     metrics: Metrics,
@@ -59,6 +82,7 @@ pub async fn open(
         .min_connections(u32::from(backend == Backend::Sqlite))
         .acquire_timeout(bounds.acquire_timeout)
         .connect_timeout(bounds.acquire_timeout)
+        .connect_lazy(when == Connect::WhenNeeded)
         .sqlx_logging(false);
     match backend {
         Backend::Sqlite => {

@@ -1,3 +1,26 @@
-//! The room `store`.
+//! Databases: the only room that knows SeaORM.
+//!
+//! Two handles: [`platform_db::PlatformDb`] on tenants, keys, administrators and audit, and [`tenant_db::TenantDb`] on
+//! the rows of one tenant. Each table has one file here.
+//!
+//! Taken: uniqueness, invite quotas and idempotency are decided by indexes and conditional updates. Refused: deciding
+//! them in memory, since other processes write too. May import `domain`, `telemetry` and `clock`.
+//!
+//! Invariants: an account, its invite use, its refresh token and its saved answer are committed together or not at all;
+//! no operation outlasts the statement timeout; no handle reaches another tenant's rows.
 
+pub mod administrators;
+pub mod audit;
+pub mod connection;
+pub mod error;
+pub mod invite_codes;
+pub mod platform_db;
+pub mod refresh_tokens;
+pub mod registration;
+pub mod saved_answers;
+pub mod schema;
 pub mod settings;
+pub mod signing_keys;
+pub mod tenant_db;
+pub mod tenants;
+pub mod users;

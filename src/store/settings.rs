@@ -160,6 +160,14 @@ impl DatabaseUrl {
         })
     }
 
+    /// The address of an SQLite file of ours.
+    #[must_use]
+    pub fn sqlite_file(file: &std::path::Path) -> Self {
+        // `?`, `#` and `%` would end or change the path in an address.
+        let path = file.to_string_lossy().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
+        Self { text: format!("sqlite:{path}").into(), backend: Backend::Sqlite }
+    }
+
     /// The kind of database at this address.
     #[must_use]
     pub const fn backend(&self) -> Backend {

@@ -34,6 +34,12 @@ pub struct StoredSigningKey {
     pub public_jwk: String,
 }
 
+/// The place for which the master key seals a tenant's private key.
+#[must_use]
+pub fn key_context(tenant: TenantId, kid: &str) -> String {
+    format!("signing_key:{tenant}:{kid}")
+}
+
 impl PlatformDb {
     /// The tenant's keys, the newest (which signs) first.
     ///

@@ -164,6 +164,12 @@ pub enum TenantNotChanged {
     Store(#[from] StoreError),
 }
 
+/// The place for which the master key seals a tenant's database URL.
+#[must_use]
+pub fn url_context(tenant: TenantId) -> String {
+    format!("placement_url:{tenant}")
+}
+
 impl PlatformDb {
     /// Creates a tenant with its first settings and its first signing key, and audits it.
     ///

@@ -100,16 +100,12 @@ impl Handler<Register> for TenantActor {
     fn handle(&mut self, message: Register, _: &mut Self::Context) -> Self::Result {
         fail::fail_point!("actor_handler");
         let Register { request, permit } = message;
-        let in_progress = match &request.idempotency {
-            Some(idempotency) => {
-                match KeyInProgress::claim(&self.in_progress, &idempotency.key_hash) {
-                    Some(claim) => Some(claim),
-                    None => {
-                        return Box::pin(async { Err(RegistrationError::SameKeyInProgress) });
-                    }
-                }
-            }
+        let in_progress = match &request.idempotency_key {
             None => None,
+            Some(key) => match KeyInProgress::claim(&self.in_progress, key) {
+                Some(claim) => Some(claim),
+                None => return Box::pin(async { Err(RegistrationError::SameKeyInProgress) }),
+            },
         };
         let code = request.registration.invite_code.as_deref().and_then(InviteCode::parse);
         let dead = code.as_ref().is_some_and(|code| self.hints.is_dead(code));

@@ -104,7 +104,7 @@ impl Directory {
     /// Makes the arbiters and an empty directory. Must be called on a thread of the actix system.
     #[must_use]
     pub fn new(parts: DirectoryParts) -> Self {
-        let DirectoryParts { settings, metrics, clock, .. } = &parts;
+        let DirectoryParts { settings, metrics, clock, .. } = parts;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let count = if settings.arbiters == 0 { cores } else { settings.arbiters };
         let arbiters: Vec<Arbiter> = (0..count).map(|_| Arbiter::new()).collect();
@@ -146,13 +146,13 @@ impl Directory {
             slots: RwLock::default(),
             launcher,
             gate_means,
-            clock: clock.clone(),
             origin: clock.monotonic(),
-            metrics: metrics.clone(),
+            clock,
+            metrics,
             closing: AtomicBool::new(false),
             arbiters: Mutex::new(arbiters),
             stop: watch::Sender::new(false),
-            settings: parts.settings,
+            settings,
         }))
     }
 

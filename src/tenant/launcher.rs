@@ -18,10 +18,9 @@ use crate::registration::pipeline::Tools;
 use crate::registration::rules::{TenantKeys, TenantRules};
 use crate::store::error::StoreError;
 use crate::store::platform_db::PlatformDb;
+use crate::store::signing_keys::key_context;
 use crate::store::tenants::Placement;
-use crate::token::issue::SigningKey;
-use crate::token::keys::{Algorithm, jwks};
-use crate::token::verify::VerifyingKey;
+use crate::token::{Algorithm, SigningKey, VerifyingKey, jwks};
 
 /// Starts actors on the arbiters.
 #[derive(Clone)]
@@ -32,12 +31,6 @@ pub(super) struct Launcher {
     pub(super) hashing: HashPool,
     pub(super) hints: InviteHints,
     pub(super) housekeeping: Duration,
-}
-
-/// The place under which the master key seals a tenant's private key.
-#[must_use]
-pub fn key_context(tenant: TenantId, kid: &str) -> String {
-    format!("signing_key:{tenant}:{kid}")
 }
 
 impl Launcher {

@@ -9,17 +9,16 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use crate::clock::{Clock, Entropy};
 use crate::domain::ids::TenantId;
 use crate::domain::master_key::MasterKey;
-use crate::store::connection::{Connection, PoolBounds, PoolWatch, open};
+use crate::store::connection::{Connect, Connection, PoolBounds, PoolWatch, open};
 use crate::store::error::StoreError;
 use crate::store::schema::{Schema, migrate};
 use crate::store::settings::{DatabaseSettings, DatabaseUrl, SharedDatabaseSettings};
 use crate::store::tenant_db::TenantDb;
-use crate::store::tenants::Placement;
+use crate::store::tenants::{Placement, url_context};
 use crate::telemetry::metrics::Metrics;
 
 /// How tenants' databases are found and opened.
@@ -42,12 +41,6 @@ type SharedPool = Rc<tokio::sync::Mutex<Option<Connection>>>;
 
 thread_local! {
     static SHARED: RefCell<HashMap<String, SharedPool>> = RefCell::default();
-}
-
-/// The place under which the master key seals a tenant's database URL.
-#[must_use]
-pub fn url_context(tenant: TenantId) -> String {
-    format!("placement_url:{tenant}")
 }
 
 impl Databases {
@@ -106,9 +99,10 @@ impl Databases {
         size: u32,
         only_tenant: Option<TenantId>,
     ) -> Result<Connection, StoreError> {
-        let bounds = bounds(&self.own, size);
+        let bounds = PoolBounds::new(&self.own, size);
         let connection =
-            open(url, bounds, only_tenant, self.clock.clone(), self.metrics.clone()).await?;
+            open(url, bounds, Connect::AtOnce, only_tenant, self.clock.clone(), self.metrics.clone())
+                .await?;
         migrate(&connection, Schema::Tenant).await?;
         Ok(connection)
     }
@@ -118,7 +112,7 @@ impl Databases {
         std::fs::create_dir_all(&self.folder)
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let file = self.folder.join(format!("{tenant}.db"));
-        DatabaseUrl::sqlite_file(&file).map_err(|error| StoreError::Failed(error.to_string()))
+        Ok(DatabaseUrl::sqlite_file(&file))
     }
 
     fn unseal(&self, tenant: TenantId, sealed: &[u8]) -> Result<DatabaseUrl, StoreError> {
@@ -126,16 +120,5 @@ impl Databases {
         let Ok(plain) = self.master_key.open(&url_context(tenant), sealed) else { return Err(corrupt) };
         let Ok(text) = std::str::from_utf8(&plain) else { return Err(corrupt) };
         DatabaseUrl::parse(text).map_err(|_| corrupt)
-    }
-}
-
-/// The bounds of a pool under these settings.
-#[must_use]
-pub fn bounds(settings: &DatabaseSettings, size: u32) -> PoolBounds {
-    PoolBounds {
-        size,
-        acquire_timeout: Duration::from_millis(settings.acquire_timeout_ms),
-        statement_timeout: Duration::from_millis(settings.statement_timeout_ms),
-        idle_timeout: Duration::from_millis(settings.idle_timeout_ms),
     }
 }

@@ -1,0 +1,166 @@
+//! What every request passes: a bound on their number, a deadline, a net under panics, a count and a request id.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use futures_util::FutureExt;
+use tracing::Instrument;
+
+use super::answer::refuse;
+use super::error_document::Refusal;
+use super::language::choose;
+use super::routes::label;
+use super::site::languages;
+use crate::clock::{Clock, Entropy};
+use crate::domain::dialect::Dialect;
+use crate::domain::language::Language;
+use crate::telemetry::Metrics;
+
+/// What the guard of one listener works with.
+#[derive(Clone)]
+pub struct Guard {
+    /// The listener's name in metrics.
+    listener: &'static str,
+    most: usize,
+    timeout: Duration,
+    clock: Clock,
+    entropy: Entropy,
+    metrics: Metrics,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    in_flight: AtomicUsize,
+    closing: AtomicBool,
+}
+
+/// One request at work.
+struct AtWork(Arc<State>);
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Guard {
+    /// A guard that lets `most` requests work at one time, each for at most `timeout`.
+    #[must_use]
+    pub fn new(
+        listener: &'static str,
+        most: usize,
+        timeout: Duration,
+        clock: Clock,
+        entropy: Entropy,
+        metrics: Metrics,
+    ) -> Self {
+        Self { listener, most, timeout, clock, entropy, metrics, state: Arc::default() }
+    }
+
+    /// Requests at work now.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.state.in_flight.load(Ordering::Acquire)
+    }
+
+    /// From now on every answer closes its connection.
+    pub fn close_connections(&self) {
+        self.state.closing.store(true, Ordering::Release);
+    }
+
+    fn enter(&self) -> Option<AtWork> {
+        let before = self.state.in_flight.fetch_add(1, Ordering::AcqRel);
+        let at_work = AtWork(Arc::clone(&self.state));
+        (before < self.most).then_some(at_work)
+    }
+
+    fn request_id(&self) -> String {
+        self.entropy.bytes::<8>().unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Runs a request under its listener's guard.
+pub(super) async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let Some(guard) = request.app_data::<Data<Guard>>().cloned() else {
+        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+    };
+    let begun = guard.clock.monotonic();
+    let route = label(request.match_pattern().as_deref());
+    let method = method_label(request.method().as_str());
+    let id = guard.request_id();
+    let span = tracing::info_span!("request", id, route, method);
+    let mut response = match guard.enter() {
+        Some(at_work) => {
+            let response = run(&guard, request, next).instrument(span).await;
+            drop(at_work);
+            response
+        }
+        None => {
+            guard.metrics.admission_refusal("in_flight_process");
+            refused(&request, &Refusal::TooManyInFlight)
+        }
+    };
+    if guard.state.closing.load(Ordering::Acquire) {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+    headers.insert(
+        HeaderName::from_static("x-content-type-options"),
+        HeaderValue::from_static("nosniff"),
+    );
+    let seconds = guard.clock.monotonic().duration_since(begun).as_secs_f64();
+    guard.metrics.http_request(guard.listener, route, method, response.status().as_u16(), seconds);
+    Ok(response)
+}
+
+async fn run(
+    guard: &Guard,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> ServiceResponse<BoxBody> {
+    let http = request.request().clone();
+    let work = AssertUnwindSafe(next.call(request)).catch_unwind();
+    let refusal = match tokio::time::timeout(guard.timeout, work).await {
+        Ok(Ok(Ok(response))) => return response.map_into_boxed_body(),
+        Ok(Ok(Err(error))) => {
+            tracing::error!(%error, "a handler failed");
+            Refusal::Internal
+        }
+        Ok(Err(_panic)) => {
+            guard.metrics.request_panicked();
+            Refusal::Internal
+        }
+        Err(_) => Refusal::Deadline,
+    };
+    let language = choose(languages(http.headers()).as_deref(), Language::default());
+    ServiceResponse::new(http, refuse(&refusal, Dialect::Standard, language))
+}
+
+fn refused(request: &ServiceRequest, refusal: &Refusal) -> ServiceResponse<BoxBody> {
+    let language = choose(languages(request.headers()).as_deref(), Language::default());
+    let response = refuse(refusal, Dialect::Standard, language);
+    ServiceResponse::new(request.request().clone(), response)
+}
+
+/// The methods that metrics know; a client can invent any other.
+fn method_label(method: &str) -> &'static str {
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+        .into_iter()
+        .find(|known| *known == method)
+        .unwrap_or("other")
+}

@@ -1,0 +1,26 @@
+//! `GET /.well-known/jwks.json`: the public keys that a tenant's access tokens are verified with (RFC 7517).
+
+use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::answer::refuse;
+use super::site::{Site, Unserved, unavailable};
+
+/// The methods of this route.
+pub(super) const METHODS: &str = "GET, HEAD";
+
+/// The tenant's key set. Clients may keep it for five minutes.
+pub(super) async fn jwks(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+    let visit = match site.visit(&request).await {
+        Ok(visit) => visit,
+        Err(Unserved { refusal, dialect, language }) => return refuse(&refusal, dialect, language),
+    };
+    match site.directory.public_keys(&visit.tenant).await {
+        Ok(keys) => HttpResponse::Ok()
+            .insert_header((header::CONTENT_TYPE, "application/jwk-set+json"))
+            .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
+            .body(keys.to_string()),
+        Err(error) => refuse(&unavailable(error), visit.dialect, visit.language),
+    }
+}

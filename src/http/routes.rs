@@ -1,0 +1,118 @@
+//! The one table of routes.
+
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Resource};
+
+use super::admin;
+use super::answer::refuse;
+use super::error_document::Refusal;
+use super::language::choose;
+use super::site::languages;
+use super::{health, jwks, metrics, register};
+use crate::domain::dialect::Dialect;
+use crate::domain::language::Language;
+
+/// Every pattern that is routed, for metrics: nothing else becomes a label.
+const PATTERNS: &[&str] = &[
+    "/api/register",
+    "/t/{tenant}/api/register",
+    "/.well-known/jwks.json",
+    "/t/{tenant}/.well-known/jwks.json",
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/admin/v1/tenants",
+    "/admin/v1/tenants/{key}",
+    "/admin/v1/tenants/{key}/suspend",
+    "/admin/v1/tenants/{key}/resume",
+    "/admin/v1/tenants/{key}/users",
+    "/admin/v1/tenants/{key}/invites",
+    "/admin/v1/tenants/{key}/invites/{code}",
+];
+
+/// The label of a routed pattern.
+pub(super) fn label(pattern: Option<&str>) -> &'static str {
+    PATTERNS.iter().copied().find(|known| Some(*known) == pattern).unwrap_or("none")
+}
+
+/// The public listener.
+pub(super) fn public(app: &mut ServiceConfig) {
+    for path in ["/api/register", "/t/{tenant}/api/register"] {
+        app.service(only(path, register::METHODS).route(web::post().to(register::register)));
+    }
+    for path in ["/.well-known/jwks.json", "/t/{tenant}/.well-known/jwks.json"] {
+        app.service(read(path, jwks::METHODS, jwks::jwks));
+    }
+    app.default_service(web::to(not_found));
+}
+
+/// The operators' listener.
+pub(super) fn operators(app: &mut ServiceConfig) {
+    app.service(read("/livez", health::METHODS, health::livez))
+        .service(read("/readyz", health::METHODS, health::readyz))
+        .service(read("/metrics", metrics::METHODS, metrics::metrics))
+        .service(
+            only("/admin/v1/tenants", "GET, POST")
+                .route(web::get().to(admin::tenants::list))
+                .route(web::post().to(admin::tenants::create)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}", "GET, PATCH, DELETE")
+                .route(web::get().to(admin::tenants::show))
+                .route(web::patch().to(admin::tenants::change))
+                .route(web::delete().to(admin::tenants::delete)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/suspend", "POST")
+                .route(web::post().to(admin::tenants::suspend)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/resume", "POST")
+                .route(web::post().to(admin::tenants::resume)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/users", "GET").route(web::get().to(admin::users::list)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/invites", "GET, POST")
+                .route(web::get().to(admin::invites::list))
+                .route(web::post().to(admin::invites::issue)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/invites/{code}", "GET, DELETE")
+                .route(web::get().to(admin::invites::show))
+                .route(web::delete().to(admin::invites::revoke)),
+        )
+        .default_service(web::to(not_found));
+}
+
+/// A resource that names its methods to whoever comes with another one.
+fn only(path: &'static str, methods: &'static str) -> Resource {
+    web::resource(path)
+        .app_data(Data::new(Methods(methods)))
+        .default_service(web::to(method_not_allowed))
+}
+
+/// A resource that is read; HEAD answers as GET does, without the body.
+fn read<F, Args>(path: &'static str, methods: &'static str, handler: F) -> Resource
+where
+    F: actix_web::Handler<Args, Output = HttpResponse> + Clone,
+    Args: actix_web::FromRequest + 'static,
+{
+    only(path, methods).route(web::get().to(handler.clone())).route(web::head().to(handler))
+}
+
+struct Methods(&'static str);
+
+async fn method_not_allowed(request: HttpRequest, methods: Data<Methods>) -> HttpResponse {
+    let refusal = Refusal::MethodNotAllowed { allow: methods.0.to_owned() };
+    refuse(&refusal, Dialect::Standard, language(&request))
+}
+
+async fn not_found(request: HttpRequest) -> HttpResponse {
+    refuse(&Refusal::RouteNotFound, Dialect::Standard, language(&request))
+}
+
+fn language(request: &HttpRequest) -> Language {
+    choose(languages(request.headers()).as_deref(), Language::default())
+}
