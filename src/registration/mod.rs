@@ -1,1 +1,3 @@
 //! The room `registration`.
+
+pub mod censor;
