@@ -113,7 +113,9 @@ impl CensorList {
 
     fn search(&self, text: &str) -> Verdict {
         let mut gravest = Verdict::Clean;
-        let mut reached = Reached::default();
+        let mut behind_character = Vec::new();
+        // Nodes behind a gap, and the last position that the gap reaches.
+        let mut behind_gap: HashMap<usize, usize> = HashMap::new();
         let examined = text
             .chars()
             .take(MAX_EXAMINED)
@@ -121,23 +123,23 @@ impl CensorList {
             .map(Some)
             .chain([None]);
         for (position, character) in examined.enumerate() {
-            reached.add(position, ROOT);
-            while let Some(place) = reached.take(position) {
-                let Some(node) = self.nodes.get(place) else {
+            behind_gap.retain(|_, last| *last >= position);
+            let mut places = std::mem::take(&mut behind_character);
+            places.push(ROOT);
+            places.extend(behind_gap.keys());
+            let mut seen = HashSet::new();
+            while let Some(place) = places.pop() {
+                let Some(node) = self.nodes.get(place).filter(|_| seen.insert(place)) else {
                     continue;
                 };
                 gravest = gravest.max(node.verdict);
-                for (most, behind) in &node.gaps {
-                    (position..=position + most).for_each(|later| reached.add(later, *behind));
+                for (most, next) in &node.gaps {
+                    let last = behind_gap.entry(*next).or_default();
+                    *last = (*last).max(position + most);
+                    places.push(*next);
                 }
-                if let Some(next) =
-                    character.and_then(|character| self.edges.get(&(place, character)))
-                {
-                    reached.add(position + 1, *next);
-                }
-            }
-            if gravest == Verdict::Banned {
-                break;
+                behind_character
+                    .extend(character.and_then(|character| self.edges.get(&(place, character))));
             }
         }
         gravest
@@ -150,25 +152,6 @@ impl Node {
             verdict: Verdict::Clean,
             gaps: Vec::new(),
         }
-    }
-}
-
-/// The nodes that can be reached at each position of the text, each once.
-#[derive(Default)]
-struct Reached {
-    waiting: HashMap<usize, Vec<usize>>,
-    seen: HashSet<(usize, usize)>,
-}
-
-impl Reached {
-    fn add(&mut self, position: usize, node: usize) {
-        if self.seen.insert((position, node)) {
-            self.waiting.entry(position).or_default().push(node);
-        }
-    }
-
-    fn take(&mut self, position: usize) -> Option<usize> {
-        self.waiting.get_mut(&position)?.pop()
     }
 }
 
@@ -246,16 +229,16 @@ mod tests {
 
     #[test]
     fn the_gravest_match_counts() {
-        let list = list(&[
+        let words = list(&[
             ("odd", CensorAction::Review),
             ("bad", CensorAction::Banned),
             ("dull", CensorAction::Ignore),
         ]);
-        assert_eq!(judge(&list, "dull"), Verdict::Clean);
-        assert_eq!(judge(&list, "odd"), Verdict::Review);
-        assert_eq!(judge(&list, "oddbad"), Verdict::Banned);
-        assert_eq!(judge(&list, "badodd"), Verdict::Banned);
-        let twice = super::tests::list(&[("a", CensorAction::Banned), ("A", CensorAction::Review)]);
+        assert_eq!(judge(&words, "dull"), Verdict::Clean);
+        assert_eq!(judge(&words, "odd"), Verdict::Review);
+        assert_eq!(judge(&words, "oddbad"), Verdict::Banned);
+        assert_eq!(judge(&words, "badodd"), Verdict::Banned);
+        let twice = list(&[("a", CensorAction::Banned), ("A", CensorAction::Review)]);
         assert_eq!(
             judge(&twice, "a"),
             Verdict::Banned,
