@@ -199,7 +199,8 @@ fn unified(name: &str) -> String {
 }
 
 /// What no name may hold, whatever the repertoire: controls, private use, unassigned characters, and whatever leaves no
-/// trace on the screen (zero width, bidi controls, joiners, variation selectors, fillers).
+/// trace on the screen (zero width, bidi controls, joiners, variation selectors, fillers). A character of which the table
+/// of UTS 39 says nothing counts as unassigned; besides those that are, that is some obsolete and technical ones.
 fn is_forbidden(character: char) -> bool {
     let is_blank_or_placeholder = matches!(
         character,
