@@ -165,7 +165,7 @@ mod tests {
         for odd in [
             "",
             "00",
-            &HEX[1..],
+            HEX.trim_start_matches("00"),
             &format!("{HEX}0"),
             &HEX.replace('a', "g"),
             &HEX.replace("0a", "é"),

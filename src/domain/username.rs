@@ -1,5 +1,7 @@
 //! A user name that passed the tenant's rules, in the three forms the house needs.
 
+use std::sync::LazyLock;
+
 use precis_profiles::UsernameCaseMapped;
 use precis_profiles::precis_core::Error as PrecisError;
 use precis_profiles::precis_core::profile::{Profile, Rules};
@@ -197,7 +199,8 @@ fn unified(name: &str) -> String {
 }
 
 /// What no name may hold, whatever the repertoire: controls, private use, unassigned characters, and whatever leaves no
-/// trace on the screen (zero width, bidi controls, joiners, variation selectors, fillers).
+/// trace on the screen (zero width, bidi controls, joiners, variation selectors, fillers). A character of which the table
+/// of UTS 39 says nothing counts as unassigned; besides those that are, that is some obsolete and technical ones.
 fn is_forbidden(character: char) -> bool {
     let is_blank_or_placeholder = matches!(
         character,
@@ -270,6 +273,21 @@ fn compatible_lower_case(text: &str) -> String {
 /// The skeleton of what is seen, then of its lower case: some letters look alike only in one of them. The Turkish capital
 /// with a dot is taken for an i, as it is one in lower case.
 fn skeleton_of(display: &str) -> String {
+    if display.is_ascii() {
+        let of_character = |byte| ASCII_SKELETONS.get(usize::from(byte)).map(String::as_str);
+        return display.bytes().filter_map(of_character).collect();
+    }
+    skeleton_by_table(display)
+}
+
+/// ASCII characters do not act on their neighbours, so the skeleton of an ASCII name is that of its characters in turn.
+static ASCII_SKELETONS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    ('\0'..='\x7f')
+        .map(|character| skeleton_by_table(character.encode_utf8(&mut [0; 4])))
+        .collect()
+});
+
+fn skeleton_by_table(display: &str) -> String {
     let seen: String = unified(display).replace('İ', "i").nfkc().collect();
     let lower = without_dots_on_dotted(&lower_case(&skeleton(&seen).collect::<String>()));
     nfc(&lower_case(&skeleton(&lower).collect::<String>()))
@@ -294,7 +312,10 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Fault, Username, UsernameCharacters, canonical_form, mapped_once};
+    use super::{
+        Fault, Username, UsernameCharacters, canonical_form, mapped_once, skeleton_by_table,
+        skeleton_of,
+    };
     use crate::domain::dialect::Dialect;
     use crate::domain::tenant_settings::TenantSettings;
 
@@ -796,6 +817,7 @@ mod tests {
                     continue;
                 }
                 prop_assert_eq!(&short, &mapped_once(&raw, characters));
+                prop_assert_eq!(skeleton_of(&raw), skeleton_by_table(&raw));
                 if let Ok(canonical) = short {
                     prop_assert_eq!(mapped_once(&canonical, characters), Ok(canonical));
                 }
