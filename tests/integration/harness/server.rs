@@ -127,7 +127,7 @@ pub(crate) struct Server {
     public: SocketAddr,
     admin: SocketAddr,
     /// Holds the settings file.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Server {
@@ -159,7 +159,7 @@ impl Server {
             process,
             options,
             token,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -194,7 +194,7 @@ impl Server {
     /// Runs another command with this server's settings and returns its exit status, standard output and standard
     /// error.
     pub(crate) async fn command(&self, arguments: &[&str]) -> (ExitStatus, String, String) {
-        run(&self.options, &settings_file(&self._folder), arguments).await
+        run(&self.options, &settings_file(&self.folder), arguments).await
     }
 
     /// The process id.
