@@ -1,0 +1,74 @@
+# shellcheck shell=bash
+# Shared by the scripts beside it; source it, do not run it.
+#
+# What a machine lacks is downloaded once into .cache/ of the project and used from there: nothing is installed on the
+# system, no system service starts, and root is not needed.
+
+# The root of the project.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=$root/.cache
+
+# say TEXT...: one line about what is going on. Standard output is kept for results.
+say() {
+    printf '==> %s\n' "$*" >&2
+}
+
+# die TEXT...: ends the script with a reason.
+die() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+# need COMMAND WHY: ends the script when a command is missing.
+need() {
+    command -v "$1" >/dev/null || die "$1 is missing: $2"
+}
+
+# debian_packages NAME PACKAGE...
+#
+# Extracts Debian packages, with whatever dependencies the machine lacks, below .cache/ and sets `prefix` to the folder.
+# apt gets a private state, so that it neither needs root nor touches the system's; its signatures are checked as usual.
+debian_packages() {
+    local name=$1 system
+    shift
+    # shellcheck source=/dev/null
+    system=$(. /etc/os-release && printf '%s-%s' "$ID" "${VERSION_ID:-rolling}")
+    prefix=$cache/$name-$system-$(uname -m)
+    [ -e "$prefix/complete" ] && return
+    need apt-get "only Debian and its relatives are supported; on another system install $* yourself"
+    need dpkg "only Debian and its relatives are supported; on another system install $* yourself"
+
+    local apt=$cache/apt options deb
+    mkdir -p "$apt/state/lists/partial" "$apt/archives/partial"
+    exec {lock}>"$apt/lock"
+    flock "$lock"
+    if [ ! -e "$prefix/complete" ]; then
+        options=(
+            -o "Dir::State=$apt/state" -o "Dir::Cache=$apt" -o "Dir::Cache::archives=$apt/archives"
+            -o Debug::NoLocking=1 -o APT::Sandbox::User=root -o APT::Install-Recommends=false -o Acquire::Retries=3
+        )
+        rm -rf "$prefix" "$apt"/archives/*.deb
+        say "downloading from Debian: $*"
+        # One dead source among many is no reason to give up; the download below decides.
+        apt-get "${options[@]}" -q update >&2 || say "apt-get update reported a problem, going on"
+        apt-get "${options[@]}" -q -y --download-only install "$@" >&2 || die "cannot download $* from Debian"
+        mkdir -p "$prefix"
+        for deb in "$apt"/archives/*.deb; do
+            # The C library must stay the one of the machine's own loader.
+            case ${deb##*/} in libc6_* | libc-bin_*) continue ;; esac
+            dpkg -x "$deb" "$prefix" || die "cannot extract $deb"
+        done
+        rm -rf "$apt/archives"
+        touch "$prefix/complete"
+    fi
+    exec {lock}>&-
+}
+
+# library_path FOLDER: the library folders of an extracted prefix, for LD_LIBRARY_PATH.
+library_path() {
+    local folder path=
+    for folder in "$1"/usr/lib/*-linux-gnu* "$1"/lib/*-linux-gnu*; do
+        [ -d "$folder" ] && path+=${path:+:}$folder
+    done
+    printf '%s' "$path"
+}
