@@ -1,1 +1,304 @@
-//! The room `app`.
+//! Builds the process from its settings and runs it until it is told to stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use crate::admin::Admin;
+use crate::clock::{Clock, Entropy};
+use crate::domain::master_key::MasterKey;
+use crate::hashing::{HashPool, HashingError};
+use crate::http::server::{self, ListenerGuard, ReadinessVerdict};
+use crate::settings::Settings;
+use crate::shutdown::{Signals, drain_listener};
+use crate::store::connection::{Connect, Connection, PoolBounds, open};
+use crate::store::error::StoreError;
+use crate::store::platform_db::PlatformDb;
+use crate::store::schema::{Schema, is_current};
+use crate::store::settings::{Backend, DatabaseUrl};
+use crate::telemetry::{LogGuard, Metrics, TelemetryError};
+use crate::tenant::directory::{Directory, DirectoryParts};
+use crate::tenant::names::Issuers;
+
+/// Why the process does not start, or did not stop well.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Logging does not start.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// Metrics cannot be registered.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// Hashing does not start.
+    #[error(transparent)]
+    Hashing(#[from] HashingError),
+    /// A database does not open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The platform database lacks changes of this version.
+    #[error("the platform database is behind this version: run `enroll migrate` first")]
+    SchemaBehind,
+    /// There is no master key, or none that can be read.
+    #[error("master key {0}: {1}")]
+    MasterKey(String, String),
+    /// A listener, a folder or a signal.
+    #[error("{0}: {1}")]
+    Io(String, #[source] io::Error),
+}
+
+/// A process that listens already and serves once it runs.
+pub struct App {
+    settings: Settings,
+    /// The public listener's address.
+    pub public: SocketAddr,
+    /// The operators' listener's address.
+    pub operators: SocketAddr,
+    /// What administrators can do, for the demo to use from within.
+    pub admin: Admin,
+    platform: PlatformDb,
+    platform_connection: Connection,
+    directory: Directory,
+    hashing: HashPool,
+    metrics: Metrics,
+    clock: Clock,
+    readiness: ReadinessVerdict,
+    public_server: (actix_web::dev::Server, ListenerGuard),
+    operators_server: (actix_web::dev::Server, ListenerGuard),
+    signals: Signals,
+    _log: LogGuard,
+}
+
+/// How often readiness is judged.
+const READINESS_EVERY: Duration = Duration::from_millis(500);
+
+/// Opens the platform database. A PostgreSQL or MySQL one is first asked with the first operation, so that the process
+/// can start before it.
+///
+/// # Errors
+/// [`AppError::Io`] when the data directory cannot be made, [`AppError::Store`] when the database does not open.
+pub async fn open_platform(
+    settings: &Settings,
+    clock: Clock,
+    metrics: Metrics,
+) -> Result<Connection, AppError> {
+    let url = match &settings.platform.url {
+        Some(url) => url.clone(),
+        None => DatabaseUrl::sqlite_file(&data_dir(settings)?.join("platform.db")),
+    };
+    let bounds = PoolBounds::new(&settings.database, settings.platform.pool_size);
+    let when = if url.backend() == Backend::Sqlite { Connect::AtOnce } else { Connect::WhenNeeded };
+    Ok(open(&url, bounds, when, None, clock, metrics).await?)
+}
+
+/// The data directory, made if need be. Only its owner may look into it.
+///
+/// # Errors
+/// [`AppError::Io`].
+pub fn data_dir(settings: &Settings) -> Result<&Path, AppError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let dir = settings.data.dir.as_path();
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|error| AppError::Io(dir.display().to_string(), error))?;
+    Ok(dir)
+}
+
+/// Reads the master key from the settings or its file.
+///
+/// # Errors
+/// [`AppError::MasterKey`] when there is none.
+pub fn read_master_key(settings: &Settings) -> Result<MasterKey, AppError> {
+    if let Some(hex) = &settings.secrets.master_key {
+        let key = MasterKey::parse_hex(hex.expose_secret());
+        return key.ok_or_else(|| bad_key("secrets.master_key", "must be 64 hexadecimal digits"));
+    }
+    let path = settings.master_key_path();
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| bad_key(&name, &format!("{error}; `enroll migrate` makes one")))?;
+    MasterKey::parse_hex(&text).ok_or_else(|| bad_key(&name, "must hold 64 hexadecimal digits"))
+}
+
+/// Makes the file of the master key, unless there is a master key. Only its owner may read it.
+///
+/// # Errors
+/// [`AppError::Io`] when the file cannot be written.
+pub fn ensure_master_key(settings: &Settings, entropy: Entropy) -> Result<(), AppError> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = settings.master_key_path();
+    if settings.secrets.master_key.is_some() || path.exists() {
+        return Ok(());
+    }
+    data_dir(settings)?;
+    let failed = |error| AppError::Io(path.display().to_string(), error);
+    let key = entropy.bytes::<32>().map_err(|error| AppError::Store(error.into()))?;
+    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(failed)?;
+    file.write_all(hex.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+}
+
+fn bad_key(place: &str, text: &str) -> AppError {
+    AppError::MasterKey(place.to_owned(), text.to_owned())
+}
+
+impl App {
+    /// Builds everything and opens both listeners. Must be called on the thread of the actix system.
+    ///
+    /// # Errors
+    /// [`AppError`]; then nothing listens.
+    pub async fn build(settings: Settings, log: LogGuard) -> Result<Self, AppError> {
+        let (clock, entropy) = (Clock::system(), Entropy);
+        let signals = Signals::new().map_err(|error| AppError::Io("signals".into(), error))?;
+        let metrics = Metrics::new(settings.telemetry.max_tenant_series)?;
+        let master_key = Arc::new(read_master_key(&settings)?);
+        let connection = open_platform(&settings, clock.clone(), metrics.clone()).await?;
+        // A database that does not answer yet is waited for while serving; one that is behind never gets better.
+        if let Ok(false) = is_current(&connection, Schema::Platform).await {
+            return Err(AppError::SchemaBehind);
+        }
+        let platform = PlatformDb::new(connection.clone(), clock.clone(), entropy);
+        let hashing =
+            HashPool::start(&settings.hashing, clock.clone(), entropy, metrics.clone())?;
+        let listen = |address| {
+            server::listen(address)
+                .and_then(|listener| Ok((listener.local_addr()?, listener)))
+                .map_err(|error| AppError::Io(address.to_string(), error))
+        };
+        let (public, public_listener) = listen(settings.server.public_listen)?;
+        let (operators, operators_listener) = listen(settings.server.admin_listen)?;
+        let directory = Directory::new(DirectoryParts {
+            settings: settings.tenants.clone(),
+            database: settings.database.clone(),
+            shared: settings.databases.clone().into_iter().collect(),
+            folder: settings.data.dir.join("tenants"),
+            issuers: Issuers { public_url: settings.server.public_origin(public.port()) },
+            platform: platform.clone(),
+            hashing: hashing.clone(),
+            master_key: Arc::clone(&master_key),
+            clock: clock.clone(),
+            entropy,
+            metrics: metrics.clone(),
+        });
+        let admin =
+            Admin::new(platform.clone(), directory.clone(), master_key, clock.clone(), entropy);
+        let http = Arc::new(settings.server.clone());
+        let readiness = ReadinessVerdict::default();
+        let guard = |name| {
+            ListenerGuard::new(
+                name,
+                http.max_in_flight,
+                // The handler's own deadlines come first; this one is for what has none.
+                Duration::from_millis(http.request_timeout_ms),
+                clock.clone(),
+                entropy,
+                metrics.clone(),
+            )
+        };
+        let (public_guard, operators_guard) = (guard("public"), guard("operators"));
+        let public_server = server::public(
+            public_listener,
+            &http,
+            directory.clone(),
+            clock.clone(),
+            public_guard.clone(),
+        )
+        .map_err(|error| AppError::Io(public.to_string(), error))?;
+        let operators_server = server::operators(
+            operators_listener,
+            &http,
+            admin.clone(),
+            readiness.clone(),
+            metrics.clone(),
+            operators_guard.clone(),
+        )
+        .map_err(|error| AppError::Io(operators.to_string(), error))?;
+        Ok(Self {
+            settings,
+            public,
+            operators,
+            admin,
+            platform,
+            platform_connection: connection,
+            directory,
+            hashing,
+            metrics,
+            clock,
+            readiness,
+            public_server: (public_server, public_guard),
+            operators_server: (operators_server, operators_guard),
+            signals,
+            _log: log,
+        })
+    }
+
+    /// Serves until a signal comes, then stops in order.
+    pub async fn run(self) {
+        let Self { mut signals, readiness, directory, clock, settings, .. } = self;
+        let (public, public_guard) = self.public_server;
+        let (operators, operators_guard) = self.operators_server;
+        let (public_handle, operators_handle) = (public.handle(), operators.handle());
+        actix::spawn(public);
+        actix::spawn(operators);
+        actix::spawn(directory.clone().keep_house());
+        let judge = actix::spawn(judge_readiness(
+            self.platform_connection,
+            directory.clone(),
+            readiness.clone(),
+            self.metrics.clone(),
+        ));
+        tracing::info!(public = %self.public, operators = %self.operators, "listening");
+
+        signals.next().await;
+        signals.end_at_once();
+        tracing::info!("stopping");
+        judge.abort();
+        readiness.set(vec!["stopping".to_owned()]);
+        self.metrics.ready(false);
+        tokio::time::sleep(Duration::from_millis(settings.shutdown.not_ready_ms)).await;
+        let grace = Duration::from_millis(settings.shutdown.grace_ms);
+        drain_listener(&public_handle, &public_guard, grace, &clock).await;
+        directory.close().await;
+        // The operators' listener goes last: whoever watches can see the end coming.
+        drain_listener(&operators_handle, &operators_guard, Duration::from_secs(1), &clock).await;
+        self.hashing.stop();
+        self.platform.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+/// Keeps the readiness verdict up to date.
+async fn judge_readiness(
+    platform: Connection,
+    directory: Directory,
+    readiness: ReadinessVerdict,
+    metrics: Metrics,
+) {
+    loop {
+        let mut missing = Vec::new();
+        match is_current(&platform, Schema::Platform).await {
+            Ok(true) => {}
+            Ok(false) => missing.push("platform schema".to_owned()),
+            Err(error) => {
+                tracing::warn!(%error, "the platform database does not answer");
+                missing.push("platform database".to_owned());
+            }
+        }
+        let shared = directory.missing_databases().await;
+        missing.extend(shared.into_iter().map(|name| format!("database {name}")));
+        metrics.ready(missing.is_empty());
+        readiness.set(missing);
+        tokio::time::sleep(READINESS_EVERY).await;
+    }
+}

@@ -6,7 +6,7 @@ use super::Admin;
 use super::error::AdminError;
 use crate::domain::host_name::HostName;
 use crate::domain::tenant_key::TenantKey;
-use crate::domain::tenant_settings::TenantSettings;
+use crate::domain::tenant_settings::{TenantSettings, merged};
 use crate::store::administrators::Administrator;
 use crate::store::audit::Audit;
 use crate::store::tenants::{TenantChange, TenantRecord, TenantState};
@@ -118,6 +118,6 @@ fn patched(current: &TenantSettings, patch: &Value) -> Result<TenantSettings, Ad
         tracing::error!(%error, "settings do not serialise");
         AdminError::Internal
     })?;
-    let merged = TenantSettings::merged(&current, patch);
+    let merged = merged(&current, patch);
     TenantSettings::from_json(&merged).map_err(AdminError::Settings)
 }

@@ -4,22 +4,31 @@
 //! Refused: commands that write to the databases behind the server's back. Secrets come from the environment, a file or
 //! standard input, never as arguments, which every user of the machine can read.
 
+pub mod admin;
 pub mod client;
+pub mod demo;
 pub mod invite;
+pub mod migrate;
 pub mod output;
+pub mod serve;
 pub mod settings_patch;
 pub mod tenant;
 
 use std::io;
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::app::AppError;
 use crate::settings::SettingsError;
 
 /// A registration server for many tenants.
 #[derive(Debug, Parser)]
 #[command(name = "enroll", version, propagate_version = true)]
 pub struct Cli {
+    /// Settings file; only what differs from the defaults (also: ENROLL_CONFIG)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -28,6 +37,14 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run a server with two tenants to try things on
+    Demo(demo::DemoArgs),
+    /// Run the server
+    Serve(serve::ServeArgs),
+    /// Bring the databases to the schema of this version
+    Migrate(migrate::MigrateArgs),
+    /// Manage administrators of the platform
+    Admin(admin::AdminArgs),
     /// Create, look at and change tenants of a running server
     Tenant(tenant::TenantArgs),
     /// Issue, list and revoke a tenant's invite codes
@@ -39,7 +56,12 @@ pub enum Command {
 /// # Errors
 /// [`CliError`]; the caller shows it with [`CliError::report`] and leaves with [`CliError::exit_code`].
 pub async fn run(cli: Cli) -> Result<(), CliError> {
+    let config = cli.config.as_deref();
     match cli.command {
+        Command::Demo(args) => demo::run(args, config).await,
+        Command::Serve(args) => serve::run(args, config).await,
+        Command::Migrate(args) => migrate::run(args, config).await,
+        Command::Admin(args) => admin::run(args, config).await,
         Command::Tenant(args) => tenant::run(args).await,
         Command::Invite(args) => invite::run(args).await,
     }
@@ -51,6 +73,9 @@ pub enum CliError {
     /// The arguments ask for something impossible.
     #[error("{0}")]
     Usage(String),
+    /// The process does not start.
+    #[error(transparent)]
+    App(#[from] AppError),
     /// The settings cannot stand.
     #[error(transparent)]
     Settings(#[from] SettingsError),

@@ -23,6 +23,21 @@ use crate::tenant::directory::Directory;
 pub use super::guard::Guard as ListenerGuard;
 pub use super::health::Readiness as ReadinessVerdict;
 
+/// Gives a server the bounds that both listeners share. Signals are the process's own business. (A macro, because the
+/// type of an `App` behind a middleware cannot be named.)
+macro_rules! bounded {
+    ($server:expr, $settings:expr) => {
+        $server
+            .disable_signals()
+            .backlog(2048)
+            .max_connections($settings.max_connections)
+            .keep_alive(Duration::from_millis($settings.keep_alive_ms))
+            .client_request_timeout(Duration::from_millis($settings.head_timeout_ms))
+            .client_disconnect_timeout(Duration::from_secs(2))
+            .shutdown_timeout(1)
+    };
+}
+
 /// Opens a listening socket; its address tells the port when 0 was asked for.
 ///
 /// # Errors
@@ -55,7 +70,7 @@ pub fn public(
     });
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let workers = if settings.workers == 0 { cores } else { settings.workers };
-    bounded(server, settings).workers(workers).listen(listener).map(HttpServer::run)
+    bounded!(server, settings).workers(workers).listen(listener).map(HttpServer::run)
 }
 
 /// The operators' listener: admin API, metrics, health. One worker is plenty, and keeps it apart from the public's load.
@@ -83,27 +98,5 @@ pub fn operators(
             .wrap(middleware::from_fn(guard))
             .configure(routes::operators)
     });
-    bounded(server, settings).workers(1).listen(listener).map(HttpServer::run)
-}
-
-/// The bounds that both listeners share. Signals are the process's own business.
-fn bounded<F, I, S, B>(server: HttpServer<F, I, S, B>, settings: &HttpSettings) -> HttpServer<F, I, S, B>
-where
-    F: Fn() -> I + Send + Clone + 'static,
-    I: actix_web::dev::IntoServiceFactory<S, actix_web::dev::Request>,
-    S: actix_web::dev::ServiceFactory<actix_web::dev::Request, Config = actix_web::dev::AppConfig>
-        + 'static,
-    S::Error: Into<actix_web::Error>,
-    S::InitError: std::fmt::Debug,
-    S::Response: Into<actix_web::HttpResponse<B>>,
-    B: actix_web::body::MessageBody + 'static,
-{
-    server
-        .disable_signals()
-        .backlog(2048)
-        .max_connections(settings.max_connections)
-        .keep_alive(Duration::from_millis(settings.keep_alive_ms))
-        .client_request_timeout(Duration::from_millis(settings.head_timeout_ms))
-        .client_disconnect_timeout(Duration::from_secs(2))
-        .shutdown_timeout(1)
+    bounded!(server, settings).workers(1).listen(listener).map(HttpServer::run)
 }

@@ -1,0 +1,157 @@
+//! The admin API under `/admin/v1` on the operators' listener (`docs/api.md`): JSON:API, one file a resource.
+
+mod document;
+pub(super) mod invites;
+pub(super) mod tenants;
+pub(super) mod users;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::web::Payload;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Map, Value};
+
+use super::answer::refuse;
+use super::body;
+use super::error_document::Refusal;
+use super::language::choose;
+use super::settings::HttpSettings;
+use super::site::languages;
+use super::wire::json::{JsonFault, parse_strict};
+use super::wire::media_type::media_type;
+use crate::admin::Admin;
+use crate::admin::error::AdminError;
+use crate::domain::dialect::Dialect;
+use crate::domain::language::Language;
+use crate::domain::tenant_key::TenantKey;
+use crate::registration::error::RegistrationError;
+use crate::store::administrators::Administrator;
+
+/// What the admin handlers work with.
+pub(super) struct Operators {
+    pub(super) admin: Admin,
+    pub(super) settings: Arc<HttpSettings>,
+}
+
+/// Largest body: a batch of settings with a long word list.
+const MOST_BODY: usize = 1024 * 1024;
+
+/// Runs a handler for whoever proves to be an administrator, and turns its refusal into an answer.
+async fn as_administrator<F>(
+    request: &HttpRequest,
+    operators: &Operators,
+    work: impl FnOnce(Administrator) -> F,
+) -> HttpResponse
+where
+    F: Future<Output = Result<HttpResponse, Refusal>>,
+{
+    let done = match authenticate(request, operators).await {
+        Ok(administrator) => work(administrator).await,
+        Err(refusal) => Err(refusal),
+    };
+    done.unwrap_or_else(|refusal| {
+        let language = choose(languages(request.headers()).as_deref(), Language::English);
+        refuse(&refusal, Dialect::Standard, language)
+    })
+}
+
+async fn authenticate(request: &HttpRequest, operators: &Operators) -> Result<Administrator, Refusal> {
+    let field = request.headers().get(header::AUTHORIZATION).and_then(|field| field.to_str().ok());
+    let token = field.and_then(|field| match field.split_at_checked(7) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer ") => Some(token.trim()),
+        _ => None,
+    });
+    // Proxies stand in front of the public listener; this one sees its callers itself.
+    let address = request.peer_addr().map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip());
+    Ok(operators.admin.authenticate(token, address).await?)
+}
+
+/// The attributes of a document of the given type.
+async fn read_attributes(
+    request: &HttpRequest,
+    payload: Payload,
+    operators: &Operators,
+    kind: &'static str,
+) -> Result<Map<String, Value>, Refusal> {
+    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    media_type(text(header::CONTENT_TYPE), text(header::CONTENT_ENCODING), Dialect::Standard)?;
+    let time = Duration::from_millis(operators.settings.body_timeout_ms);
+    let body = body::read(request, payload, MOST_BODY, time).await?;
+    let mut document = parse_strict(&body).map_err(|fault| match fault {
+        JsonFault::Malformed => Refusal::MalformedJson,
+        JsonFault::DuplicateKey => Refusal::DuplicateKey,
+        JsonFault::TooDeep => Refusal::TooDeep,
+    })?;
+    let data = document.get_mut("data").map(Value::take);
+    let Some(Value::Object(mut data)) = data else { return Err(Refusal::NotAnEnvelope) };
+    match data.get("type") {
+        Some(Value::String(found)) if found != kind => {
+            return Err(Refusal::Conflict {
+                code: "wrong_type",
+                detail: format!("data.type must be \"{kind}\""),
+            });
+        }
+        Some(Value::String(_)) => {}
+        _ => return Err(unprocessable("/data/type", "required: a resource type")),
+    }
+    match data.remove("attributes") {
+        Some(Value::Object(attributes)) => Ok(attributes),
+        None => Ok(Map::new()),
+        Some(_) => Err(unprocessable("/data/attributes", "must be an object")),
+    }
+}
+
+/// The tenant key of the path. What cannot be a key names no tenant.
+fn tenant_key(request: &HttpRequest) -> Result<TenantKey, Refusal> {
+    let key = request.match_info().get("key").and_then(TenantKey::parse);
+    key.ok_or(Refusal::NotFound { what: "tenant" })
+}
+
+fn unprocessable(pointer: &str, detail: &str) -> Refusal {
+    Refusal::Unprocessable(vec![(pointer.to_owned(), detail.to_owned())])
+}
+
+impl From<AdminError> for Refusal {
+    fn from(error: AdminError) -> Self {
+        match error {
+            AdminError::Unauthenticated => Self::Unauthenticated,
+            AdminError::TooManyAttempts(wait) => Self::TooManyAttempts(wait),
+            AdminError::NotFound(what) => Self::NotFound { what },
+            AdminError::KeyTaken => Self::Conflict {
+                code: "tenant_key_taken",
+                detail: "a tenant has, or had, this key".into(),
+            },
+            AdminError::HostTaken(host) => Self::Conflict {
+                code: "host_taken",
+                detail: format!("the host {host} names another tenant"),
+            },
+            AdminError::CodeTaken => Self::Conflict {
+                code: "invite_code_taken",
+                detail: "the tenant has this invite code already".into(),
+            },
+            AdminError::VersionMovedOn(version) => Self::Conflict {
+                code: "settings_version_conflict",
+                detail: format!("the settings are at version {version}"),
+            },
+            AdminError::WrongState(state) => Self::Conflict {
+                code: "tenant_state_conflict",
+                detail: format!("the tenant is {state}"),
+            },
+            AdminError::Settings(faults) => Self::Unprocessable(
+                faults
+                    .into_iter()
+                    .map(|fault| {
+                        let path = fault.path.replace('.', "/");
+                        (format!("/data/attributes/settings/{path}"), fault.detail)
+                    })
+                    .collect(),
+            ),
+            AdminError::Placement(detail) => unprocessable("/data/attributes/placement", detail),
+            AdminError::Unavailable => RegistrationError::Unavailable(Duration::from_secs(1)).into(),
+            AdminError::Internal => Self::Internal,
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! `/admin/v1/tenants`: create, list, show, change, suspend, resume, delete.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Value, json};
+
+use super::super::answer::document;
+use super::super::error_document::Refusal;
+use super::document::{Attributes, list as page_of, query, text};
+use super::{Operators, as_administrator, read_attributes, tenant_key, unprocessable};
+use crate::admin::error::AdminError;
+use crate::admin::{PlacementRequest, TenantRequest, TenantUpdate};
+use crate::domain::host_name::HostName;
+use crate::domain::ids::TenantId;
+use crate::domain::tenant_key::TenantKey;
+use crate::domain::tenant_settings::{SettingsFault, TenantSettings};
+use crate::store::tenants::{Placement, TenantRecord, TenantState};
+
+const TYPE: &str = "tenants";
+const MOST_HOSTS: usize = 100;
+
+/// `POST /admin/v1/tenants`
+pub(crate) async fn create(
+    request: HttpRequest,
+    payload: Payload,
+    operators: Data<Operators>,
+) -> HttpResponse {
+    as_administrator(&request, &operators, async |by| {
+        let mut attributes =
+            Attributes::new(read_attributes(&request, payload, &operators, TYPE).await?);
+        let key = attributes.require("key", "2 to 63 of a-z, 0-9 and -", |value| {
+            TenantKey::parse(value.as_str()?)
+        });
+        let name = attributes.take("name", "text of at most 200 characters", text(200));
+        let hosts = attributes.take("hosts", HOSTS, hosts);
+        let placement = attributes.take("placement", PLACEMENT, placement);
+        let settings = attributes.take("settings", "an object", |value| Some(read_settings(&value)));
+        attributes.finish()?;
+        let key = key.ok_or(Refusal::Internal)?;
+        let wanted = TenantRequest {
+            name: name.unwrap_or_else(|| key.as_str().to_owned()),
+            key,
+            hosts: hosts.unwrap_or_default(),
+            placement: placement.unwrap_or(PlacementRequest::OwnFile),
+            settings: settings.unwrap_or_else(|| Ok(TenantSettings::default()))?,
+        };
+        let record = operators.admin.create_tenant(&by, wanted).await?;
+        Ok(shown(StatusCode::CREATED, &record))
+    })
+    .await
+}
+
+/// `GET /admin/v1/tenants`
+pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
+    as_administrator(&request, &operators, async |_| {
+        let (page, filters) = query(&request, &["filter[state]"])?;
+        let state = match filters.first() {
+            Some((_, word)) => Some(TenantState::parse(word).ok_or_else(|| {
+                unprocessable("", "filter[state] must be active, suspended or deleted")
+            })?),
+            None => None,
+        };
+        let limit = page.size as u64 + 1;
+        let tenants =
+            operators.admin.list_tenants(TenantId::from_i64(page.after), limit, state).await?;
+        Ok(page_of(&request, &page, tenants, |tenant| tenant.id.as_i64(), resource))
+    })
+    .await
+}
+
+/// `GET /admin/v1/tenants/{key}`
+pub(crate) async fn show(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
+    as_administrator(&request, &operators, async |_| {
+        let record = operators.admin.get_tenant(&tenant_key(&request)?).await?;
+        Ok(shown(StatusCode::OK, &record))
+    })
+    .await
+}
+
+/// `PATCH /admin/v1/tenants/{key}`
+pub(crate) async fn change(
+    request: HttpRequest,
+    payload: Payload,
+    operators: Data<Operators>,
+) -> HttpResponse {
+    as_administrator(&request, &operators, async |by| {
+        let key = tenant_key(&request)?;
+        let mut attributes =
+            Attributes::new(read_attributes(&request, payload, &operators, TYPE).await?);
+        let update = TenantUpdate {
+            name: attributes.take("name", "text of at most 200 characters", text(200)),
+            hosts: attributes.take("hosts", HOSTS, hosts),
+            settings: attributes.take("settings", "an object", |value| value.is_object().then_some(value)),
+            settings_version: attributes.take("settings_version", "a version number", |value| {
+                i32::try_from(value.as_i64()?).ok()
+            }),
+        };
+        attributes.finish()?;
+        let record = operators.admin.change_tenant(&by, &key, update).await?;
+        Ok(shown(StatusCode::OK, &record))
+    })
+    .await
+}
+
+/// `POST /admin/v1/tenants/{key}/suspend`
+pub(crate) async fn suspend(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
+    as_administrator(&request, &operators, async |by| {
+        let record = operators.admin.suspend_tenant(&by, &tenant_key(&request)?).await?;
+        Ok(shown(StatusCode::OK, &record))
+    })
+    .await
+}
+
+/// `POST /admin/v1/tenants/{key}/resume`
+pub(crate) async fn resume(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
+    as_administrator(&request, &operators, async |by| {
+        let record = operators.admin.resume_tenant(&by, &tenant_key(&request)?).await?;
+        Ok(shown(StatusCode::OK, &record))
+    })
+    .await
+}
+
+/// `DELETE /admin/v1/tenants/{key}`
+pub(crate) async fn delete(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
+    as_administrator(&request, &operators, async |by| {
+        operators.admin.delete_tenant(&by, &tenant_key(&request)?).await?;
+        Ok(HttpResponse::NoContent().finish())
+    })
+    .await
+}
+
+const HOSTS: &str = "a list of at most 100 different host names, without ports";
+const PLACEMENT: &str =
+    r#"{"kind":"own"}, {"kind":"own","url":"postgres://..."} or {"kind":"shared","database":"name"}"#;
+
+fn hosts(value: Value) -> Option<Vec<HostName>> {
+    let list = value.as_array().filter(|list| list.len() <= MOST_HOSTS)?;
+    let mut hosts = Vec::with_capacity(list.len());
+    for host in list {
+        let text = host.as_str().filter(|text| !text.contains(':'))?;
+        let host = HostName::parse(text).filter(|host| !hosts.contains(host))?;
+        hosts.push(host);
+    }
+    Some(hosts)
+}
+
+fn placement(value: Value) -> Option<PlacementRequest> {
+    let object = value.as_object()?;
+    let member = |name: &str| object.get(name).and_then(Value::as_str);
+    match (member("kind")?, object.len()) {
+        ("own", 1) => Some(PlacementRequest::OwnFile),
+        ("own", 2) => Some(PlacementRequest::OwnUrl(member("url")?.to_owned().into())),
+        ("shared", 2) => Some(PlacementRequest::Shared(member("database")?.to_owned())),
+        _ => None,
+    }
+}
+
+fn read_settings(value: &Value) -> Result<TenantSettings, AdminError> {
+    TenantSettings::from_json(value).map_err(AdminError::Settings)
+}
+
+fn shown(status: StatusCode, record: &TenantRecord) -> HttpResponse {
+    let warnings: Vec<Value> = record
+        .settings
+        .warnings()
+        .into_iter()
+        .map(|SettingsFault { path, detail }| json!({ "path": path, "detail": detail }))
+        .collect();
+    let body = json!({ "data": resource(record), "meta": { "warnings": warnings } });
+    document(status, body.to_string().into_bytes())
+}
+
+fn resource(record: &TenantRecord) -> Value {
+    // The URL of a database of its own holds a password: it is written, never read.
+    let placement = match &record.placement {
+        Placement::OwnFile => json!({ "kind": "own", "backend": "sqlite" }),
+        Placement::OwnUrl(_) => json!({ "kind": "own", "backend": "url" }),
+        Placement::Shared(name) => json!({ "kind": "shared", "database": name, "backend": "shared" }),
+    };
+    let hosts: Vec<&str> = record.hosts.iter().map(HostName::as_str).collect();
+    json!({
+        "type": TYPE,
+        "id": record.id.to_string(),
+        "attributes": {
+            "key": record.key.as_str(),
+            "name": record.name,
+            "state": record.state.as_str(),
+            "hosts": hosts,
+            "placement": placement,
+            "settings": record.settings,
+            "settings_version": record.settings_version,
+            "created_at": record.created_at.to_rfc3339(0),
+            "updated_at": record.updated_at.to_rfc3339(0),
+        },
+    })
+}
