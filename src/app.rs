@@ -90,7 +90,11 @@ pub async fn open_platform(
         None => DatabaseUrl::sqlite_file(&data_dir(settings)?.join("platform.db")),
     };
     let bounds = PoolBounds::new(&settings.database, settings.platform.pool_size);
-    let when = if url.backend() == Backend::Sqlite { Connect::AtOnce } else { Connect::WhenNeeded };
+    let when = if url.backend() == Backend::Sqlite {
+        Connect::AtOnce
+    } else {
+        Connect::WhenNeeded
+    };
     Ok(open(&url, bounds, when, None, clock, metrics).await?)
 }
 
@@ -138,7 +142,9 @@ pub fn ensure_master_key(settings: &Settings, entropy: Entropy) -> Result<(), Ap
     }
     data_dir(settings)?;
     let failed = |error| AppError::Io(path.display().to_string(), error);
-    let key = entropy.bytes::<32>().map_err(|error| AppError::Store(error.into()))?;
+    let key = entropy
+        .bytes::<32>()
+        .map_err(|error| AppError::Store(error.into()))?;
     let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut file = std::fs::OpenOptions::new()
         .write(true)
@@ -146,7 +152,9 @@ pub fn ensure_master_key(settings: &Settings, entropy: Entropy) -> Result<(), Ap
         .mode(0o600)
         .open(&path)
         .map_err(failed)?;
-    file.write_all(hex.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+    file.write_all(hex.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(failed)
 }
 
 fn bad_key(place: &str, text: &str) -> AppError {
@@ -169,8 +177,7 @@ impl App {
             return Err(AppError::SchemaBehind);
         }
         let platform = PlatformDb::new(connection.clone(), clock.clone(), entropy);
-        let hashing =
-            HashPool::start(&settings.hashing, clock.clone(), entropy, metrics.clone())?;
+        let hashing = HashPool::start(&settings.hashing, clock.clone(), entropy, metrics.clone())?;
         let listen = |address| {
             server::listen(address)
                 .and_then(|listener| Ok((listener.local_addr()?, listener)))
@@ -183,7 +190,9 @@ impl App {
             database: settings.database.clone(),
             shared: settings.databases.clone().into_iter().collect(),
             folder: settings.data.dir.join("tenants"),
-            issuers: Issuers { public_url: settings.server.public_origin(public.port()) },
+            issuers: Issuers {
+                public_url: settings.server.public_origin(public.port()),
+            },
             platform: platform.clone(),
             hashing: hashing.clone(),
             master_key: Arc::clone(&master_key),
@@ -191,8 +200,13 @@ impl App {
             entropy,
             metrics: metrics.clone(),
         });
-        let admin =
-            Admin::new(platform.clone(), directory.clone(), master_key, clock.clone(), entropy);
+        let admin = Admin::new(
+            platform.clone(),
+            directory.clone(),
+            master_key,
+            clock.clone(),
+            entropy,
+        );
         let http = Arc::new(settings.server.clone());
         let readiness = ReadinessVerdict::default();
         let guard = |name| {
@@ -245,7 +259,14 @@ impl App {
 
     /// Serves until a signal comes, then stops in order.
     pub async fn run(self) {
-        let Self { mut signals, readiness, directory, clock, settings, .. } = self;
+        let Self {
+            mut signals,
+            readiness,
+            directory,
+            clock,
+            settings,
+            ..
+        } = self;
         let (public, public_guard) = self.public_server;
         let (operators, operators_guard) = self.operators_server;
         let (public_handle, operators_handle) = (public.handle(), operators.handle());
@@ -271,7 +292,13 @@ impl App {
         drain_listener(&public_handle, &public_guard, grace, &clock).await;
         directory.close().await;
         // The operators' listener goes last: whoever watches can see the end coming.
-        drain_listener(&operators_handle, &operators_guard, Duration::from_secs(1), &clock).await;
+        drain_listener(
+            &operators_handle,
+            &operators_guard,
+            Duration::from_secs(1),
+            &clock,
+        )
+        .await;
         self.hashing.stop();
         self.platform.close().await;
         tracing::info!("stopped");

@@ -4,7 +4,10 @@
 //! own table of applied changes. A change never imports the entities: it must go on meaning what it meant when it was
 //! written. Changes only expand; what contracts waits until no running version reads the old shape.
 
-#![allow(missing_docs, reason = "a change is documented by its file; the derives make items of their own")]
+#![allow(
+    missing_docs,
+    reason = "a change is documented by its file; the derives make items of their own"
+)]
 
 use sea_orm_migration::prelude::*;
 
@@ -21,7 +24,9 @@ pub struct PlatformMigrator;
 #[async_trait::async_trait]
 impl MigratorTrait for PlatformMigrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(platform::m20261122_000001_create_platform::Migration)]
+        vec![Box::new(
+            platform::m20261122_000001_create_platform::Migration,
+        )]
     }
 
     fn migration_table_name() -> DynIden {

@@ -8,7 +8,10 @@ pub(crate) fn create(manager: &SchemaManager<'_>, name: &'static str) -> TableCr
     let mut table = Table::create();
     table.table(name);
     if manager.get_database_backend() == DbBackend::MySql {
-        table.engine("InnoDB").character_set("utf8mb4").collate("utf8mb4_bin");
+        table
+            .engine("InnoDB")
+            .character_set("utf8mb4")
+            .collate("utf8mb4_bin");
     }
     table
 }

@@ -52,7 +52,9 @@ pub async fn create_administrator(
     name: &str,
 ) -> Result<AdministratorToken, StoreError> {
     let token = AdministratorToken::new(entropy)?;
-    platform.create_administrator(name, &token_digest_hex(token.secret().expose_secret())).await?;
+    platform
+        .create_administrator(name, &token_digest_hex(token.secret().expose_secret()))
+        .await?;
     Ok(token)
 }
 
@@ -69,7 +71,11 @@ impl Admin {
         let Some(token) = token.filter(|token| token.len() <= LONGEST_TOKEN) else {
             return Err(AdminError::Unauthenticated);
         };
-        if let Some(administrator) = self.platform.find_administrator(&token_digest_hex(token)).await? {
+        if let Some(administrator) = self
+            .platform
+            .find_administrator(&token_digest_hex(token))
+            .await?
+        {
             return Ok(administrator);
         }
         if self.attempts.len() > MOST_ADDRESSES {

@@ -36,14 +36,22 @@ impl Admin {
         key: &TenantKey,
         update: TenantUpdate,
     ) -> Result<TenantRecord, AdminError> {
-        let audit = Audit { administrator: &by.name, action: "tenant.change" };
+        let audit = Audit {
+            administrator: &by.name,
+            action: "tenant.change",
+        };
         let record = self
             .platform
             .change_tenant(key, &audit, |tenant| {
-                if update.settings_version.is_some_and(|seen| seen != tenant.settings_version) {
+                if update
+                    .settings_version
+                    .is_some_and(|seen| seen != tenant.settings_version)
+                {
                     return Err(AdminError::VersionMovedOn(tenant.settings_version));
                 }
-                let settings = update.settings.map(|patch| patched(&tenant.settings, &patch));
+                let settings = update
+                    .settings
+                    .map(|patch| patched(&tenant.settings, &patch));
                 Ok(TenantChange {
                     name: update.name,
                     hosts: update.hosts,
@@ -65,7 +73,14 @@ impl Admin {
         by: &Administrator,
         key: &TenantKey,
     ) -> Result<TenantRecord, AdminError> {
-        self.move_tenant(by, key, "tenant.suspend", &[TenantState::Active], TenantState::Suspended).await
+        self.move_tenant(
+            by,
+            key,
+            "tenant.suspend",
+            &[TenantState::Active],
+            TenantState::Suspended,
+        )
+        .await
     }
 
     /// Makes a suspended tenant serve again.
@@ -77,7 +92,14 @@ impl Admin {
         by: &Administrator,
         key: &TenantKey,
     ) -> Result<TenantRecord, AdminError> {
-        self.move_tenant(by, key, "tenant.resume", &[TenantState::Suspended], TenantState::Active).await
+        self.move_tenant(
+            by,
+            key,
+            "tenant.resume",
+            &[TenantState::Suspended],
+            TenantState::Active,
+        )
+        .await
     }
 
     /// Ends the tenant. Running requests finish, new ones find nothing; its key stays taken and its rows stay until they
@@ -85,9 +107,15 @@ impl Admin {
     ///
     /// # Errors
     /// [`AdminError::NotFound`] when there is no such tenant.
-    pub async fn delete_tenant(&self, by: &Administrator, key: &TenantKey) -> Result<(), AdminError> {
+    pub async fn delete_tenant(
+        &self,
+        by: &Administrator,
+        key: &TenantKey,
+    ) -> Result<(), AdminError> {
         let from = [TenantState::Active, TenantState::Suspended];
-        self.move_tenant(by, key, "tenant.delete", &from, TenantState::Deleted).await.map(drop)
+        self.move_tenant(by, key, "tenant.delete", &from, TenantState::Deleted)
+            .await
+            .map(drop)
     }
 
     async fn move_tenant(
@@ -98,14 +126,20 @@ impl Admin {
         from: &[TenantState],
         to: TenantState,
     ) -> Result<TenantRecord, AdminError> {
-        let audit = Audit { administrator: &by.name, action };
+        let audit = Audit {
+            administrator: &by.name,
+            action,
+        };
         let record = self
             .platform
             .change_tenant(key, &audit, |tenant| {
                 if !from.contains(&tenant.state) {
                     return Err(AdminError::WrongState(tenant.state.as_str()));
                 }
-                Ok(TenantChange { state: Some(to), ..TenantChange::default() })
+                Ok(TenantChange {
+                    state: Some(to),
+                    ..TenantChange::default()
+                })
             })
             .await?;
         self.directory.changed(&record).await;

@@ -64,14 +64,21 @@ impl Admin {
             placement,
             settings: request.settings,
         };
-        let audit = Audit { administrator: &by.name, action: "tenant.create" };
+        let audit = Audit {
+            administrator: &by.name,
+            action: "tenant.create",
+        };
         let record = self.platform.create_tenant(id, &new, &key, &audit).await?;
         self.directory.changed(&record).await;
         Ok(record)
     }
 
     /// Turns the wish into a placement that was seen to work.
-    async fn place(&self, id: TenantId, request: PlacementRequest) -> Result<Placement, AdminError> {
+    async fn place(
+        &self,
+        id: TenantId,
+        request: PlacementRequest,
+    ) -> Result<Placement, AdminError> {
         let placement = match request {
             // The file is made with the tenant's first request; there is nothing that could be tried before.
             PlacementRequest::OwnFile => return Ok(Placement::OwnFile),
@@ -82,11 +89,14 @@ impl Admin {
                 Placement::Shared(name)
             }
             PlacementRequest::OwnUrl(url) => {
-                let parsed = DatabaseUrl::parse(url.expose_secret())
-                    .map_err(|_| AdminError::Placement("the URL must be a PostgreSQL or MySQL one"))?;
+                let parsed = DatabaseUrl::parse(url.expose_secret()).map_err(|_| {
+                    AdminError::Placement("the URL must be a PostgreSQL or MySQL one")
+                })?;
                 // A path on the server's disk is not the tenant's to choose.
                 if parsed.backend() == Backend::Sqlite {
-                    return Err(AdminError::Placement("the URL must be a PostgreSQL or MySQL one"));
+                    return Err(AdminError::Placement(
+                        "the URL must be a PostgreSQL or MySQL one",
+                    ));
                 }
                 let sealed = self.master_key.seal(
                     self.entropy.bytes::<12>()?,
@@ -100,7 +110,9 @@ impl Admin {
             Ok(()) => Ok(placement),
             Err(error) => {
                 tracing::warn!(%error, "the database of a new tenant cannot be used");
-                Err(AdminError::Placement("the database does not answer or refuses the schema"))
+                Err(AdminError::Placement(
+                    "the database does not answer or refuses the schema",
+                ))
             }
         }
     }

@@ -54,16 +54,23 @@ impl Admin {
             note: request.note,
             created_by: by.name.clone(),
         };
-        let issued = self.directory.ask(&tenant, async move |db| db.issue_invites(&new).await).await;
+        let issued = self
+            .directory
+            .ask(&tenant, async move |db| db.issue_invites(&new).await)
+            .await;
         let issued = match issued {
             Err(TenantError::Store(StoreError::Duplicate(_))) => return Err(AdminError::CodeTaken),
             other => other?,
         };
         // From now on nobody may be told that these codes are unknown.
         self.directory.invites_issued(&tenant, codes).await?;
-        let audit = Audit { administrator: &by.name, action: "invite.issue" };
-        let entry = AuditEntry::of_subject(&audit, Some(tenant.record.id), tenant.record.key.as_str())
-            .with_after(json!({ "count": issued.len(), "max_uses": request.max_uses }));
+        let audit = Audit {
+            administrator: &by.name,
+            action: "invite.issue",
+        };
+        let entry =
+            AuditEntry::of_subject(&audit, Some(tenant.record.id), tenant.record.key.as_str())
+                .with_after(json!({ "count": issued.len(), "max_uses": request.max_uses }));
         self.platform.audit(&entry).await?;
         Ok(issued)
     }
@@ -72,10 +79,17 @@ impl Admin {
     ///
     /// # Errors
     /// [`AdminError::NotFound`] when the tenant has none.
-    pub async fn get_invite(&self, key: &TenantKey, code: &InviteCode) -> Result<Invite, AdminError> {
+    pub async fn get_invite(
+        &self,
+        key: &TenantKey,
+        code: &InviteCode,
+    ) -> Result<Invite, AdminError> {
         let tenant = self.live_tenant(key).await?;
         let code = code.clone();
-        let found = self.directory.ask(&tenant, async move |db| db.find_invite(&code).await).await?;
+        let found = self
+            .directory
+            .ask(&tenant, async move |db| db.find_invite(&code).await)
+            .await?;
         found.ok_or(AdminError::NotFound("invite"))
     }
 
@@ -90,7 +104,10 @@ impl Admin {
         limit: u64,
     ) -> Result<Vec<Invite>, AdminError> {
         let tenant = self.live_tenant(key).await?;
-        Ok(self.directory.ask(&tenant, async move |db| db.list_invites(after, limit).await).await?)
+        Ok(self
+            .directory
+            .ask(&tenant, async move |db| db.list_invites(after, limit).await)
+            .await?)
     }
 
     /// Ends a code.
@@ -105,9 +122,15 @@ impl Admin {
     ) -> Result<Invite, AdminError> {
         let tenant = self.live_tenant(key).await?;
         let wanted = code.clone();
-        let revoked = self.directory.ask(&tenant, async move |db| db.revoke_invite(&wanted).await).await?;
+        let revoked = self
+            .directory
+            .ask(&tenant, async move |db| db.revoke_invite(&wanted).await)
+            .await?;
         let invite = revoked.ok_or(AdminError::NotFound("invite"))?;
-        let audit = Audit { administrator: &by.name, action: "invite.revoke" };
+        let audit = Audit {
+            administrator: &by.name,
+            action: "invite.revoke",
+        };
         let entry = AuditEntry::of_subject(&audit, Some(tenant.record.id), code.as_str());
         self.platform.audit(&entry).await?;
         Ok(invite)

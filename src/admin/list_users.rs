@@ -18,6 +18,9 @@ impl Admin {
         limit: u64,
     ) -> Result<Vec<User>, AdminError> {
         let tenant = self.live_tenant(key).await?;
-        Ok(self.directory.ask(&tenant, async move |db| db.list_users(after, limit).await).await?)
+        Ok(self
+            .directory
+            .ask(&tenant, async move |db| db.list_users(after, limit).await)
+            .await?)
     }
 }

@@ -59,8 +59,17 @@ impl Admin {
         clock: Clock,
         entropy: Entropy,
     ) -> Self {
-        let attempts = Arc::new(DefaultKeyedRateLimiter::dashmap(Quota::per_minute(WRONG_TOKENS_A_MINUTE)));
-        Self { platform, directory, master_key, clock, entropy, attempts }
+        let attempts = Arc::new(DefaultKeyedRateLimiter::dashmap(Quota::per_minute(
+            WRONG_TOKENS_A_MINUTE,
+        )));
+        Self {
+            platform,
+            directory,
+            master_key,
+            clock,
+            entropy,
+            attempts,
+        }
     }
 
     /// The tenant with this key, unless it was deleted.
@@ -69,7 +78,9 @@ impl Admin {
     /// [`AdminError::NotFound`] when there is none.
     pub async fn get_tenant(&self, key: &TenantKey) -> Result<TenantRecord, AdminError> {
         let record = self.platform.find_tenant(key).await?;
-        record.filter(|record| record.state != TenantState::Deleted).ok_or(AdminError::NotFound("tenant"))
+        record
+            .filter(|record| record.state != TenantState::Deleted)
+            .ok_or(AdminError::NotFound("tenant"))
     }
 
     /// At most `limit` tenants whose number is greater than `after`.

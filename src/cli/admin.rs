@@ -61,10 +61,14 @@ const LONGEST_NAME: usize = 100;
 /// # Errors
 /// [`CliError::Usage`] when the name is empty, too long or taken.
 pub async fn run(args: AdminArgs, config: Option<&Path>) -> Result<(), CliError> {
-    let AdminCommand::Token(TokenArgs { command: TokenCommand::Create(args) }) = args.command;
+    let AdminCommand::Token(TokenArgs {
+        command: TokenCommand::Create(args),
+    }) = args.command;
     let length = args.name.chars().count();
     if !(1..=LONGEST_NAME).contains(&length) || args.name.chars().any(char::is_control) {
-        return Err(CliError::Usage("a name has 1 to 100 printable characters".into()));
+        return Err(CliError::Usage(
+            "a name has 1 to 100 printable characters".into(),
+        ));
     }
     let settings = Settings::load(config, &[])?;
     let metrics = Metrics::new(0).map_err(AppError::from)?;
@@ -75,7 +79,9 @@ pub async fn run(args: AdminArgs, config: Option<&Path>) -> Result<(), CliError>
     let token = match made {
         Ok(token) => token,
         Err(StoreError::Duplicate(_)) => {
-            return Err(CliError::Usage("an administrator has this name already".into()));
+            return Err(CliError::Usage(
+                "an administrator has this name already".into(),
+            ));
         }
         Err(error) => return Err(AppError::from(error).into()),
     };

@@ -12,9 +12,7 @@ use serde_json::json;
 use super::migrate::migrate_all;
 use super::{CliError, output};
 use crate::admin::error::AdminError;
-use crate::admin::{
-    Admin, InviteRequest, PlacementRequest, TenantRequest, create_administrator,
-};
+use crate::admin::{Admin, InviteRequest, PlacementRequest, TenantRequest, create_administrator};
 use crate::app::{App, AppError, open_platform};
 use crate::clock::{Clock, Entropy};
 use crate::domain::ids::AdministratorId;
@@ -106,7 +104,9 @@ fn folder(wanted: Option<PathBuf>) -> Result<Folder, CliError> {
     let path = match wanted {
         Some(path) => path,
         None => {
-            let random = Entropy.bytes::<8>().map_err(|error| AppError::Store(error.into()))?;
+            let random = Entropy
+                .bytes::<8>()
+                .map_err(|error| AppError::Store(error.into()))?;
             let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
             std::env::temp_dir().join(format!("enroll-demo-{name}"))
         }
@@ -125,19 +125,31 @@ async fn new_token(settings: &Settings) -> Result<SecretString, CliError> {
     let connection = open_platform(settings, Clock::system(), metrics).await?;
     let platform = PlatformDb::new(connection, Clock::system(), Entropy);
     let name = format!("demo of {}", Clock::system().now().to_rfc3339(0));
-    let random = Entropy.bytes::<3>().map_err(|error| AppError::Store(error.into()))?;
-    let name = random.iter().fold(name, |name, byte| format!("{name} {byte:02x}"));
-    let token = create_administrator(&platform, Entropy, &name).await.map_err(AppError::from)?;
+    let random = Entropy
+        .bytes::<3>()
+        .map_err(|error| AppError::Store(error.into()))?;
+    let name = random
+        .iter()
+        .fold(name, |name, byte| format!("{name} {byte:02x}"));
+    let token = create_administrator(&platform, Entropy, &name)
+        .await
+        .map_err(AppError::from)?;
     platform.close().await;
     Ok(token.secret().clone())
 }
 
 /// Makes the tenants, unless an earlier demo in the same folder made them, and an invite code.
 async fn furnish(admin: &Admin) -> Result<String, CliError> {
-    let by = Administrator { id: AdministratorId::from_i64(1), name: "demo".to_owned() };
-    let failed = |error: AdminError| CliError::Server(format!("the demo cannot be set up: {error}"));
+    let by = Administrator {
+        id: AdministratorId::from_i64(1),
+        name: "demo".to_owned(),
+    };
+    let failed =
+        |error: AdminError| CliError::Server(format!("the demo cannot be set up: {error}"));
     for key in TENANTS {
-        let Some(key) = TenantKey::parse(key) else { continue };
+        let Some(key) = TenantKey::parse(key) else {
+            continue;
+        };
         let request = TenantRequest {
             name: format!("{key} (demo)"),
             key,
@@ -160,7 +172,10 @@ async fn furnish(admin: &Admin) -> Result<String, CliError> {
         expires_at: None,
         note: "made by the demo".to_owned(),
     };
-    let issued = admin.issue_invites(&by, &key, request).await.map_err(failed)?;
+    let issued = admin
+        .issue_invites(&by, &key, request)
+        .await
+        .map_err(failed)?;
     let code = issued.into_iter().next().map(|invite| invite.code);
     code.ok_or_else(|| CliError::Server("the demo has no invite".into()))
 }
@@ -202,7 +217,13 @@ impl Tour {
     }
 
     fn text(&self, folder: &Path) -> String {
-        let Self { public_url, admin_url, invite_code, port, .. } = self;
+        let Self {
+            public_url,
+            admin_url,
+            invite_code,
+            port,
+            ..
+        } = self;
         let token = self.admin_token.expose_secret();
         let folder = folder.display();
         format!(

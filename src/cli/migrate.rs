@@ -40,8 +40,15 @@ pub(super) async fn migrate_all(settings: &Settings) -> Result<(), AppError> {
     platform.close().await;
     for (name, shared) in &settings.databases {
         let bounds = PoolBounds::new(&settings.database, 1);
-        let connection =
-            open(&shared.url, bounds, Connect::AtOnce, None, clock.clone(), metrics.clone()).await?;
+        let connection = open(
+            &shared.url,
+            bounds,
+            Connect::AtOnce,
+            None,
+            clock.clone(),
+            metrics.clone(),
+        )
+        .await?;
         migrate(&connection, Schema::Tenant).await?;
         connection.close().await;
         output::note(&format!("database {name} is current"));

@@ -684,7 +684,11 @@ mod tests {
         };
         let pool = HashPool::start(&weak, Clock::system(), Entropy, Metrics::new(0).unwrap());
         assert!(matches!(pool, Err(HashingError::Settings("memory_kib", _))));
-        let good = HashingSettings { memory_kib: 19_456, threads: 0, ..weak };
+        let good = HashingSettings {
+            memory_kib: 19_456,
+            threads: 0,
+            ..weak
+        };
         assert_eq!(good.check(), []);
     }
 }

@@ -30,7 +30,11 @@ pub(super) async fn read(
     }
 }
 
-async fn read_all(request: &HttpRequest, mut payload: Payload, most: usize) -> Result<Vec<u8>, Refusal> {
+async fn read_all(
+    request: &HttpRequest,
+    mut payload: Payload,
+    most: usize,
+) -> Result<Vec<u8>, Refusal> {
     let announced = request
         .headers()
         .get(header::CONTENT_LENGTH)
@@ -55,5 +59,9 @@ async fn read_all(request: &HttpRequest, mut payload: Payload, most: usize) -> R
             body.extend_from_slice(&chunk);
         }
     }
-    if seen > most { Err(Refusal::BodyTooLarge) } else { Ok(body.to_vec()) }
+    if seen > most {
+        Err(Refusal::BodyTooLarge)
+    } else {
+        Ok(body.to_vec())
+    }
 }

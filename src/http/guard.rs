@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use actix_web::HttpResponse;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::ConnectionType;
+use actix_web::error::InternalError;
 use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use futures_util::FutureExt;
@@ -63,7 +65,15 @@ impl Guard {
         entropy: Entropy,
         metrics: Metrics,
     ) -> Self {
-        Self { listener, most, timeout, clock, entropy, metrics, state: Arc::default() }
+        Self {
+            listener,
+            most,
+            timeout,
+            clock,
+            entropy,
+            metrics,
+            state: Arc::default(),
+        }
     }
 
     /// Requests at work now.
@@ -83,8 +93,30 @@ impl Guard {
         (before < self.most).then_some(at_work)
     }
 
+    /// What every answer of this listener carries.
+    fn mark(&self, response: &mut HttpResponse<BoxBody>, id: &str) {
+        if self.state.closing.load(Ordering::Acquire) {
+            response
+                .head_mut()
+                .set_connection_type(ConnectionType::Close);
+        }
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(id) {
+            headers.insert(HeaderName::from_static("x-request-id"), id);
+        }
+        headers.insert(
+            HeaderName::from_static("x-content-type-options"),
+            HeaderValue::from_static("nosniff"),
+        );
+    }
+
     fn request_id(&self) -> String {
-        self.entropy.bytes::<8>().unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect()
+        self.entropy
+            .bytes::<8>()
+            .unwrap_or_default()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 
@@ -94,67 +126,67 @@ pub(super) async fn guard(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let Some(guard) = request.app_data::<Data<Guard>>().cloned() else {
-        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+        return next
+            .call(request)
+            .await
+            .map(ServiceResponse::map_into_boxed_body);
     };
     let begun = guard.clock.monotonic();
-    let route = label(request.match_pattern().as_deref());
     let method = method_label(request.method().as_str());
+    let languages = languages(request.headers());
     let id = guard.request_id();
-    let span = tracing::info_span!("request", id, route, method);
-    let mut response = match guard.enter() {
-        Some(at_work) => {
-            let response = run(&guard, request, next).instrument(span).await;
-            drop(at_work);
-            response
-        }
+    let span = tracing::info_span!("request", id, method);
+    let outcome = match guard.enter() {
+        Some(_at_work) => run(&guard, request, next).instrument(span).await,
         None => {
             guard.metrics.admission_refusal("in_flight_process");
-            refused(&request, &Refusal::TooManyInFlight)
+            Err(Refusal::TooManyInFlight)
         }
     };
-    if guard.state.closing.load(Ordering::Acquire) {
-        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
-    }
-    let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        headers.insert(HeaderName::from_static("x-request-id"), id);
-    }
-    headers.insert(
-        HeaderName::from_static("x-content-type-options"),
-        HeaderValue::from_static("nosniff"),
-    );
     let seconds = guard.clock.monotonic().duration_since(begun).as_secs_f64();
-    guard.metrics.http_request(guard.listener, route, method, response.status().as_u16(), seconds);
-    Ok(response)
+    let count = |route, status: StatusCode| {
+        guard
+            .metrics
+            .http_request(guard.listener, route, method, status.as_u16(), seconds);
+    };
+    match outcome {
+        Ok(mut response) => {
+            count(
+                label(response.request().match_pattern().as_deref()),
+                response.status(),
+            );
+            guard.mark(response.response_mut(), &id);
+            Ok(response)
+        }
+        // The request went into the handler and did not come back, so its route is not known any more.
+        Err(refusal) => {
+            let language = choose(languages.as_deref(), Language::default());
+            let mut response = refuse(&refusal, Dialect::Standard, language);
+            count("none", response.status());
+            guard.mark(&mut response, &id);
+            Err(InternalError::from_response("refused by the guard", response).into())
+        }
+    }
 }
 
 async fn run(
     guard: &Guard,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
-) -> ServiceResponse<BoxBody> {
-    let http = request.request().clone();
+) -> Result<ServiceResponse<BoxBody>, Refusal> {
     let work = AssertUnwindSafe(next.call(request)).catch_unwind();
-    let refusal = match tokio::time::timeout(guard.timeout, work).await {
-        Ok(Ok(Ok(response))) => return response.map_into_boxed_body(),
+    match tokio::time::timeout(guard.timeout, work).await {
+        Ok(Ok(Ok(response))) => Ok(response.map_into_boxed_body()),
         Ok(Ok(Err(error))) => {
             tracing::error!(%error, "a handler failed");
-            Refusal::Internal
+            Err(Refusal::Internal)
         }
         Ok(Err(_panic)) => {
             guard.metrics.request_panicked();
-            Refusal::Internal
+            Err(Refusal::Internal)
         }
-        Err(_) => Refusal::Deadline,
-    };
-    let language = choose(languages(http.headers()).as_deref(), Language::default());
-    ServiceResponse::new(http, refuse(&refusal, Dialect::Standard, language))
-}
-
-fn refused(request: &ServiceRequest, refusal: &Refusal) -> ServiceResponse<BoxBody> {
-    let language = choose(languages(request.headers()).as_deref(), Language::default());
-    let response = refuse(refusal, Dialect::Standard, language);
-    ServiceResponse::new(request.request().clone(), response)
+        Err(_) => Err(Refusal::Deadline),
+    }
 }
 
 /// The methods that metrics know; a client can invent any other.

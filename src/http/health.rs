@@ -32,7 +32,10 @@ impl Readiness {
     /// What is missing now.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 

@@ -14,7 +14,11 @@ pub(super) const METHODS: &str = "GET, HEAD";
 pub(super) async fn jwks(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let visit = match site.visit(&request).await {
         Ok(visit) => visit,
-        Err(Unserved { refusal, dialect, language }) => return refuse(&refusal, dialect, language),
+        Err(Unserved {
+            refusal,
+            dialect,
+            language,
+        }) => return refuse(&refusal, dialect, language),
     };
     match site.directory.public_keys(&visit.tenant).await {
         Ok(keys) => HttpResponse::Ok()

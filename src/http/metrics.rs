@@ -17,7 +17,10 @@ pub(super) const METHODS: &str = "GET, HEAD";
 pub(super) async fn metrics(metrics: Data<Metrics>) -> HttpResponse {
     match metrics.encode() {
         Ok(text) => HttpResponse::Ok()
-            .insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
+            .insert_header((
+                header::CONTENT_TYPE,
+                "text/plain; version=0.0.4; charset=utf-8",
+            ))
             .body(text),
         Err(error) => {
             tracing::error!(%error, "metrics do not encode");

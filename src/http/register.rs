@@ -37,7 +37,11 @@ pub(super) async fn register(
     let begun = site.clock.monotonic();
     let visit = match site.visit(&request).await {
         Ok(visit) => visit,
-        Err(Unserved { refusal, dialect, language }) => return refuse(&refusal, dialect, language),
+        Err(Unserved {
+            refusal,
+            dialect,
+            language,
+        }) => return refuse(&refusal, dialect, language),
     };
     let deadline = begun + site.request_timeout();
     let call = match read_call(&request, payload, &site, &visit, deadline).await {
@@ -65,7 +69,11 @@ async fn read_call(
     let headers = request.headers();
     let media = media_type(
         one(headers, header::CONTENT_TYPE, Refusal::UnsupportedMediaType)?,
-        one(headers, header::CONTENT_ENCODING, Refusal::UnsupportedEncoding)?,
+        one(
+            headers,
+            header::CONTENT_ENCODING,
+            Refusal::UnsupportedEncoding,
+        )?,
         visit.dialect,
     )?;
     let time = Duration::from_millis(site.settings.body_timeout_ms);
@@ -101,11 +109,15 @@ fn access_token(request: &HttpRequest, dialect: Dialect) -> Option<SecretString>
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer ") => rest.trim(),
             _ => text,
         };
-        bare.chars().take(LONGEST_ACCESS_TOKEN + 1).collect::<String>()
+        bare.chars()
+            .take(LONGEST_ACCESS_TOKEN + 1)
+            .collect::<String>()
     });
     let query = || {
         let pairs = request.query_string().split('&');
-        let token = pairs.filter_map(|pair| pair.strip_prefix("token=")).next()?;
+        let token = pairs
+            .filter_map(|pair| pair.strip_prefix("token="))
+            .next()?;
         (dialect == Dialect::Discuzq && !token.is_empty()).then(|| token.to_owned())
     };
     field.or_else(query).map(Into::into)
@@ -115,12 +127,23 @@ fn access_token(request: &HttpRequest, dialect: Dialect) -> Option<SecretString>
 /// key-header, section 2). Only its hash goes further.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let name = HeaderName::from_static("idempotency-key");
-    let Some(text) = one(headers, name, Refusal::BadIdempotencyKey)? else { return Ok(None) };
+    let Some(text) = one(headers, name, Refusal::BadIdempotencyKey)? else {
+        return Ok(None);
+    };
     let text = text.trim();
-    let key = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    let key = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(text);
     let well_formed = (1..=LONGEST_IDEMPOTENCY_KEY).contains(&key.len())
-        && key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-    if well_formed { Ok(Some(token_digest_hex(key))) } else { Err(Refusal::BadIdempotencyKey) }
+        && key
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if well_formed {
+        Ok(Some(token_digest_hex(key)))
+    } else {
+        Err(Refusal::BadIdempotencyKey)
+    }
 }
 
 fn success(visit: &Visit, registered: &Registered) -> HttpResponse {

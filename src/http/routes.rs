@@ -32,7 +32,11 @@ const PATTERNS: &[&str] = &[
 
 /// The label of a routed pattern.
 pub(super) fn label(pattern: Option<&str>) -> &'static str {
-    PATTERNS.iter().copied().find(|known| Some(*known) == pattern).unwrap_or("none")
+    PATTERNS
+        .iter()
+        .copied()
+        .find(|known| Some(*known) == pattern)
+        .unwrap_or("none")
 }
 
 /// The public listener.
@@ -40,7 +44,10 @@ pub(super) fn public(app: &mut ServiceConfig) {
     for path in ["/api/register", "/t/{tenant}/api/register"] {
         app.service(only(path, register::METHODS).route(web::post().to(register::register)));
     }
-    for path in ["/.well-known/jwks.json", "/t/{tenant}/.well-known/jwks.json"] {
+    for path in [
+        "/.well-known/jwks.json",
+        "/t/{tenant}/.well-known/jwks.json",
+    ] {
         app.service(read(path, jwks::METHODS, jwks::jwks));
     }
     app.default_service(web::to(not_found));
@@ -99,18 +106,26 @@ where
     F: actix_web::Handler<Args, Output = HttpResponse> + Clone,
     Args: actix_web::FromRequest + 'static,
 {
-    only(path, methods).route(web::get().to(handler.clone())).route(web::head().to(handler))
+    only(path, methods)
+        .route(web::get().to(handler.clone()))
+        .route(web::head().to(handler))
 }
 
 struct Methods(&'static str);
 
 async fn method_not_allowed(request: HttpRequest, methods: Data<Methods>) -> HttpResponse {
-    let refusal = Refusal::MethodNotAllowed { allow: methods.0.to_owned() };
+    let refusal = Refusal::MethodNotAllowed {
+        allow: methods.0.to_owned(),
+    };
     refuse(&refusal, Dialect::Standard, language(&request))
 }
 
 async fn not_found(request: HttpRequest) -> HttpResponse {
-    refuse(&Refusal::RouteNotFound, Dialect::Standard, language(&request))
+    refuse(
+        &Refusal::RouteNotFound,
+        Dialect::Standard,
+        language(&request),
+    )
 }
 
 fn language(request: &HttpRequest) -> Language {

@@ -59,7 +59,11 @@ pub fn public(
     clock: Clock,
     listener_guard: Guard,
 ) -> io::Result<Server> {
-    let site = Data::new(Site { directory, settings: Arc::clone(settings), clock });
+    let site = Data::new(Site {
+        directory,
+        settings: Arc::clone(settings),
+        clock,
+    });
     let listener_guard = Data::new(listener_guard);
     let server = HttpServer::new(move || {
         App::new()
@@ -69,8 +73,15 @@ pub fn public(
             .configure(routes::public)
     });
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let workers = if settings.workers == 0 { cores } else { settings.workers };
-    bounded!(server, settings).workers(workers).listen(listener).map(HttpServer::run)
+    let workers = if settings.workers == 0 {
+        cores
+    } else {
+        settings.workers
+    };
+    bounded!(server, settings)
+        .workers(workers)
+        .listen(listener)
+        .map(HttpServer::run)
 }
 
 /// The operators' listener: admin API, metrics, health. One worker is plenty, and keeps it apart from the public's load.
@@ -85,7 +96,10 @@ pub fn operators(
     metrics: Metrics,
     listener_guard: Guard,
 ) -> io::Result<Server> {
-    let operators = Data::new(Operators { admin, settings: Arc::clone(settings) });
+    let operators = Data::new(Operators {
+        admin,
+        settings: Arc::clone(settings),
+    });
     let readiness = Data::new(readiness);
     let metrics = Data::new(metrics);
     let listener_guard = Data::new(listener_guard);
@@ -98,5 +112,8 @@ pub fn operators(
             .wrap(middleware::from_fn(guard))
             .configure(routes::operators)
     });
-    bounded!(server, settings).workers(1).listen(listener).map(HttpServer::run)
+    bounded!(server, settings)
+        .workers(1)
+        .listen(listener)
+        .map(HttpServer::run)
 }

@@ -59,20 +59,35 @@ impl Site {
         let settings = &tenant.record.settings;
         let language = choose(asked.as_deref(), settings.locale);
         let dialect = settings.dialect;
-        if settings.site.closed_for.contains(&platform(request.headers())) {
+        if settings
+            .site
+            .closed_for
+            .contains(&platform(request.headers()))
+        {
             let message = settings.site.close_message.clone();
-            return Err(Unserved { refusal: Refusal::SiteClosed { message }, dialect, language });
+            return Err(Unserved {
+                refusal: Refusal::SiteClosed { message },
+                dialect,
+                language,
+            });
         }
         let requester = self.requester(request);
-        Ok(Visit { requester, dialect, language, tenant })
+        Ok(Visit {
+            requester,
+            dialect,
+            language,
+            tenant,
+        })
     }
 
     /// Who asks: the peer, or whom trusted proxies name.
     pub(super) fn requester(&self, request: &HttpRequest) -> SocketAddr {
         let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
         let peer = request.peer_addr().unwrap_or(nobody);
-        let forwarded =
-            request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
+        let forwarded = request
+            .headers()
+            .get_all("x-forwarded-for")
+            .filter_map(|value| value.to_str().ok());
         let address = requester_address(peer.ip(), forwarded, &self.settings.trusted_proxies);
         SocketAddr::new(address, peer.port())
     }
@@ -86,14 +101,27 @@ impl Site {
         };
         let headers = request.headers();
         let parts = NamingParts {
-            target_authority: request.uri().authority().map(|authority| authority.as_str()),
-            hosts: headers.get_all(header::HOST).map(|value| value.as_bytes()).collect(),
-            tenant_ids: headers.get_all("x-tenant-id").map(|value| value.as_bytes()).collect(),
+            target_authority: request
+                .uri()
+                .authority()
+                .map(|authority| authority.as_str()),
+            hosts: headers
+                .get_all(header::HOST)
+                .map(|value| value.as_bytes())
+                .collect(),
+            tenant_ids: headers
+                .get_all("x-tenant-id")
+                .map(|value| value.as_bytes())
+                .collect(),
             path_key: request.match_info().get("tenant"),
         };
         let names = name_tenant(&rules, &parts)?;
         let by_host = match &names.host {
-            Some(host) => self.directory.find_by_host(host).await.map_err(unavailable)?,
+            Some(host) => self
+                .directory
+                .find_by_host(host)
+                .await
+                .map_err(unavailable)?,
             None => None,
         };
         let tenant = match (by_host, names.key()) {
@@ -128,8 +156,10 @@ pub(super) fn unavailable(error: TenantError) -> Refusal {
 
 /// All `Accept-Language` lines as one (RFC 9110, section 5.3).
 pub(super) fn languages(headers: &HeaderMap) -> Option<String> {
-    let lines: Vec<&str> =
-        headers.get_all(header::ACCEPT_LANGUAGE).filter_map(|value| value.to_str().ok()).collect();
+    let lines: Vec<&str> = headers
+        .get_all(header::ACCEPT_LANGUAGE)
+        .filter_map(|value| value.to_str().ok())
+        .collect();
     (!lines.is_empty()).then(|| lines.join(","))
 }
 
@@ -140,8 +170,17 @@ fn platform(headers: &HeaderMap) -> SitePlatform {
     if texts().any(|value| says(value, "miniprogram")) {
         return SitePlatform::Miniprogram;
     }
-    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    let mobile = ["mobile", "android", "iphone", "ipad", "ipod", "windows phone"];
+    let agent = headers
+        .get(header::USER_AGENT)
+        .and_then(|value| value.to_str().ok());
+    let mobile = [
+        "mobile",
+        "android",
+        "iphone",
+        "ipad",
+        "ipod",
+        "windows phone",
+    ];
     match agent {
         Some(agent) if mobile.iter().any(|word| says(agent, word)) => SitePlatform::H5,
         _ => SitePlatform::Pc,

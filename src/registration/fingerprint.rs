@@ -11,7 +11,10 @@ pub(super) fn fingerprint(registration: &Registration, key: &[u8; 32]) -> String
     let mut hash = hmac::Context::with_key(&hmac::Key::new(HMAC_SHA256, key));
     let fields = [
         registration.username.as_deref(),
-        registration.password.as_ref().map(ExposeSecret::expose_secret),
+        registration
+            .password
+            .as_ref()
+            .map(ExposeSecret::expose_secret),
         registration.register_reason.as_deref(),
         registration.invite_code.as_deref(),
     ];
@@ -26,7 +29,11 @@ pub(super) fn fingerprint(registration: &Registration, key: &[u8; 32]) -> String
             }
         }
     }
-    hash.sign().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.sign()
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]

@@ -100,7 +100,10 @@ pub async fn register(
     let verdict = policy::judge_words_and_reason(&request.registration, rules)?;
     let accepted = match policy::judge_fields(&request.registration, rules, verdict) {
         Judged::Accepted(accepted) => accepted,
-        Judged::Faulty { mut faults, username } => {
+        Judged::Faulty {
+            mut faults,
+            username,
+        } => {
             if let Some(name) = username
                 && tools.db.name_is_taken(&name).await.map_err(failed)?
             {
@@ -109,7 +112,12 @@ pub async fn register(
             return Err(RegistrationError::Invalid(faults));
         }
     };
-    if tools.db.name_is_taken(&accepted.username).await.map_err(failed)? {
+    if tools
+        .db
+        .name_is_taken(&accepted.username)
+        .await
+        .map_err(failed)?
+    {
         return Err(taken());
     }
     let hash = hash_password(tools, rules, request, &accepted).await?;
@@ -122,8 +130,14 @@ async fn check_access_token(
     rules: &TenantRules,
     request: &RegistrationRequest,
 ) -> Result<(), RegistrationError> {
-    let Some(token) = &request.access_token else { return Ok(()) };
-    let expected = Expected { iss: &rules.issuer, aud: rules.key.as_str(), tid: rules.id };
+    let Some(token) = &request.access_token else {
+        return Ok(());
+    };
+    let expected = Expected {
+        iss: &rules.issuer,
+        aud: rules.key.as_str(),
+        tid: rules.id,
+    };
     let verified = verify_access_token(
         &rules.keys.verifying,
         token.expose_secret(),
@@ -154,8 +168,8 @@ async fn find_invitation(
             Ok(Invitation::None)
         };
     };
-    let lenient = rules.settings.dialect == Dialect::Discuzq
-        && !rules.settings.registration.invite_required;
+    let lenient =
+        rules.settings.dialect == Dialect::Discuzq && !rules.settings.registration.invite_required;
     let code = InviteCode::parse(raw).filter(|_| !invite_is_dead);
     let code = code.ok_or(RegistrationError::InviteRejected)?;
     if let Some(invite) = tools.db.find_invite(&code).await.map_err(failed)? {
@@ -185,7 +199,9 @@ async fn hash_password(
     request: &RegistrationRequest,
     accepted: &Accepted,
 ) -> Result<Option<PasswordHash>, RegistrationError> {
-    let Some(password) = &accepted.password else { return Ok(None) };
+    let Some(password) = &accepted.password else {
+        return Ok(None);
+    };
     let secret = password.secret().clone();
     match tools.hashing.hash(rules.id, secret, request.deadline).await {
         Ok(hash) => Ok(Some(hash)),
@@ -206,15 +222,22 @@ async fn make_account(
     hash: Option<&PasswordHash>,
 ) -> Result<Registered, RegistrationError> {
     let refresh = new_refresh_token(tools, rules)?;
-    let saved = request.idempotency_key.as_ref().map(|key_hash| NewSavedAnswer {
-        key_hash: key_hash.clone(),
-        fingerprint: fingerprint(&request.registration, &rules.fingerprint_key),
-        expires_at: tools.clock.now().plus(ANSWER_LIFE),
-    });
+    let saved = request
+        .idempotency_key
+        .as_ref()
+        .map(|key_hash| NewSavedAnswer {
+            key_hash: key_hash.clone(),
+            fingerprint: fingerprint(&request.registration, &rules.fingerprint_key),
+            expires_at: tools.clock.now().plus(ANSWER_LIFE),
+        });
     let account = NewAccount {
         username: &accepted.username,
         password_hash: hash.map(PasswordHash::as_str),
-        status: if accepted.pending { UserStatus::Pending } else { UserStatus::Normal },
+        status: if accepted.pending {
+            UserStatus::Pending
+        } else {
+            UserStatus::Normal
+        },
         reason: accepted.reason.as_ref(),
         requester: request.requester,
         invite: invitation,
@@ -236,7 +259,10 @@ async fn make_account(
         username: accepted.username.canonical().to_owned(),
         display_name: accepted.username.display().to_owned(),
         status: UserStatus::Normal,
-        register_reason: accepted.reason.as_ref().map(|reason| reason.as_str().to_owned()),
+        register_reason: accepted
+            .reason
+            .as_ref()
+            .map(|reason| reason.as_str().to_owned()),
         register_ip: request.requester.ip().to_string(),
         last_login_ip: request.requester.ip().to_string(),
         created_at: made.created_at,
@@ -251,7 +277,9 @@ async fn answer_of_the_winner(
     rules: &TenantRules,
     request: &RegistrationRequest,
 ) -> Result<Registered, RegistrationError> {
-    let Some(key_hash) = &request.idempotency_key else { return Err(RegistrationError::Internal) };
+    let Some(key_hash) = &request.idempotency_key else {
+        return Err(RegistrationError::Internal);
+    };
     match tools.db.find_saved_answer(key_hash).await.map_err(failed)? {
         Some(saved) => answer_again(tools, rules, request, &saved).await,
         None => Err(RegistrationError::Unavailable(RETRY_AFTER)),
@@ -276,7 +304,11 @@ async fn answer_again(
         refused => return Err(RegistrationError::AccountRefused(refused)),
     }
     let (refresh, stored) = new_refresh_token(tools, rules)?;
-    tools.db.create_refresh_token(user.id, &stored).await.map_err(failed)?;
+    tools
+        .db
+        .create_refresh_token(user.id, &stored)
+        .await
+        .map_err(failed)?;
     answer(tools, rules, user, refresh)
 }
 
@@ -284,7 +316,10 @@ fn new_refresh_token(
     tools: &Tools,
     rules: &TenantRules,
 ) -> Result<(RefreshToken, NewRefreshToken), RegistrationError> {
-    let bytes = tools.entropy.bytes::<32>().map_err(|error| internal(&error))?;
+    let bytes = tools
+        .entropy
+        .bytes::<32>()
+        .map_err(|error| internal(&error))?;
     let token = RefreshToken::from_random(bytes);
     let stored = NewRefreshToken {
         hash: token_digest_hex(token.plain().expose_secret()),
@@ -305,7 +340,10 @@ fn answer(
         aud: rules.key.as_str().to_owned(),
         sub: user.id,
         tid: rules.id,
-        jti: tools.entropy.bytes::<16>().map_err(|error| internal(&error))?,
+        jti: tools
+            .entropy
+            .bytes::<16>()
+            .map_err(|error| internal(&error))?,
         iat: now,
         nbf: now,
         exp: now.plus(rules.access_life()),

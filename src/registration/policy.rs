@@ -51,8 +51,11 @@ pub fn judge_words_and_reason(
     let raw = registration.username.as_deref().unwrap_or_default();
     let stripped: String = raw.chars().filter(|c| !c.is_whitespace()).collect();
     let canonical = Username::parse(raw, &rules.settings).ok();
-    let verdict =
-        rules.censor.judge(raw, &stripped, canonical.as_ref().map(|name| name.canonical()));
+    let verdict = rules.censor.judge(
+        raw,
+        &stripped,
+        canonical.as_ref().map(|name| name.canonical()),
+    );
     if verdict == Verdict::Banned {
         return Err(RegistrationError::NameBanned);
     }
@@ -92,11 +95,18 @@ fn username(
         return None;
     }
     let raw = registration.username.as_deref().unwrap_or_default();
-    keep(Username::parse(raw, &rules.settings), Field::Username, faults)
+    keep(
+        Username::parse(raw, &rules.settings),
+        Field::Username,
+        faults,
+    )
 }
 
 /// `Some(None)` is the account without a password that only the `discuzq` dialect knows.
-#[allow(clippy::option_option, reason = "outer: valid or not; inner: with a password or without")]
+#[allow(
+    clippy::option_option,
+    reason = "outer: valid or not; inner: with a password or without"
+)]
 fn password(
     registration: &Registration,
     rules: &TenantRules,
@@ -115,7 +125,12 @@ fn password(
     }
     let mut forbidden = vec![rules.key.as_str()];
     forbidden.extend(username.map(Username::canonical));
-    keep(Password::parse(raw, &rules.settings, &forbidden), Field::Password, faults).map(Some)
+    keep(
+        Password::parse(raw, &rules.settings, &forbidden),
+        Field::Password,
+        faults,
+    )
+    .map(Some)
 }
 
 /// A blank reason counts as none where none is asked for (contract section 13).

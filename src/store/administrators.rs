@@ -38,9 +38,16 @@ impl PlatformDb {
             })
             .exec_without_returning(transaction)
             .await?;
-            let audit = Audit { administrator: name, action: "administrator.create" };
-            self.add_audit(transaction, &AuditEntry::of_subject(&audit, None, name)).await?;
-            Ok(Administrator { id: AdministratorId::from_i64(id), name: name.to_owned() })
+            let audit = Audit {
+                administrator: name,
+                action: "administrator.create",
+            };
+            self.add_audit(transaction, &AuditEntry::of_subject(&audit, None, name))
+                .await?;
+            Ok(Administrator {
+                id: AdministratorId::from_i64(id),
+                name: name.to_owned(),
+            })
         })
         .await
     }
@@ -49,7 +56,10 @@ impl PlatformDb {
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn find_administrator(&self, token_hash: &str) -> Result<Option<Administrator>, StoreError> {
+    pub async fn find_administrator(
+        &self,
+        token_hash: &str,
+    ) -> Result<Option<Administrator>, StoreError> {
         self.connection
             .within("find_administrator", async {
                 let row = administrator::Entity::find()

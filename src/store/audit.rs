@@ -32,7 +32,11 @@ pub struct AuditEntry {
 impl AuditEntry {
     /// A change to a tenant.
     #[must_use]
-    pub fn of_tenant(audit: &Audit<'_>, before: Option<&TenantRecord>, after: &TenantRecord) -> Self {
+    pub fn of_tenant(
+        audit: &Audit<'_>,
+        before: Option<&TenantRecord>,
+        after: &TenantRecord,
+    ) -> Self {
         Self {
             administrator: audit.administrator.to_owned(),
             action: audit.action,
@@ -70,7 +74,10 @@ impl PlatformDb {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn audit(&self, entry: &AuditEntry) -> Result<(), StoreError> {
-        self.write("audit", async |transaction| self.add_audit(transaction, entry).await).await
+        self.write("audit", async |transaction| {
+            self.add_audit(transaction, entry).await
+        })
+        .await
     }
 
     pub(super) async fn add_audit(

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DatabaseConnectionType, DatabaseTransaction, DbBackend,
-    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectOptions, Database, DatabaseConnection, DatabaseConnectionType, DatabaseTransaction,
+    DbBackend, IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
@@ -78,7 +78,11 @@ pub async fn open(
     let backend = url.backend();
     let mut options = ConnectOptions::new(url.expose());
     options
-        .max_connections(if backend == Backend::Sqlite { 1 } else { bounds.size })
+        .max_connections(if backend == Backend::Sqlite {
+            1
+        } else {
+            bounds.size
+        })
         .min_connections(u32::from(backend == Backend::Sqlite))
         .acquire_timeout(bounds.acquire_timeout)
         .connect_timeout(bounds.acquire_timeout)
@@ -86,7 +90,9 @@ pub async fn open(
         .sqlx_logging(false);
     match backend {
         Backend::Sqlite => {
-            options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
+            options
+                .idle_timeout(None::<Duration>)
+                .max_lifetime(None::<Duration>);
             // An answered registration survives a power cut only if each commit reaches the disk: FULL, not NORMAL.
             options.map_sqlx_sqlite_opts(move |sqlite| {
                 sqlite
@@ -116,7 +122,13 @@ pub async fn open(
         .await
         .map_err(|_| StoreError::Unavailable("no connection in time".into()))?
         .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    Ok(Connection { pool, backend, statement_timeout: bounds.statement_timeout, clock, metrics })
+    Ok(Connection {
+        pool,
+        backend,
+        statement_timeout: bounds.statement_timeout,
+        clock,
+        metrics,
+    })
 }
 
 impl Connection {
@@ -127,7 +139,8 @@ impl Connection {
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let begun = self.clock.monotonic();
-        let done = tokio::time::timeout(self.statement_timeout, work).await;
+        // Boxed: a transaction's future is large, and would be copied into every future around it.
+        let done = tokio::time::timeout(self.statement_timeout, Box::pin(work)).await;
         let seconds = self.clock.monotonic().duration_since(begun).as_secs_f64();
         self.metrics.database_operation(operation, seconds);
         match done {
@@ -164,7 +177,8 @@ impl Connection {
     /// # Errors
     /// [`StoreError::Unavailable`] when there is none in time.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.within("ping", async { Ok(self.pool.ping().await?) }).await
+        self.within("ping", async { Ok(self.pool.ping().await?) })
+            .await
     }
 
     /// Closes every connection; later operations fail.
@@ -217,6 +231,9 @@ impl PoolWatch {
             }
             _ => (0, 0),
         };
-        PoolUse { open: usize::try_from(open).unwrap_or(usize::MAX), idle }
+        PoolUse {
+            open: usize::try_from(open).unwrap_or(usize::MAX),
+            idle,
+        }
     }
 }

@@ -55,9 +55,8 @@ impl From<DbErr> for StoreError {
         }
         match &error {
             DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable(error.to_string()),
-            DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
-                from_driver(cause, &error)
-            }
+            DbErr::Exec(RuntimeErr::SqlxError(cause))
+            | DbErr::Query(RuntimeErr::SqlxError(cause)) => from_driver(cause, &error),
             _ => Self::Failed(error.to_string()),
         }
     }
@@ -86,7 +85,10 @@ fn from_driver(cause: &sqlx::Error, error: &DbErr) -> StoreError {
         "11" | "26" => StoreError::Corrupt("the database file is damaged"),
         // PostgreSQL classes: connection, resources, operator intervention, read-only transaction, lock not available.
         "25006" | "55P03" => StoreError::Unavailable(error.to_string()),
-        code if ["08", "53", "57"].iter().any(|class| code.starts_with(class)) => {
+        code if ["08", "53", "57"]
+            .iter()
+            .any(|class| code.starts_with(class)) =>
+        {
             StoreError::Unavailable(error.to_string())
         }
         // MySQL reports read-only (1290, 1836), lock wait (1205) and interrupted queries under the general state.
@@ -96,7 +98,10 @@ fn from_driver(cause: &sqlx::Error, error: &DbErr) -> StoreError {
 }
 
 fn sqlite_primary_code(code: &str) -> Option<u32> {
-    code.parse::<u32>().ok().filter(|_| code.len() <= 4).map(|number| number & 0xff)
+    code.parse::<u32>()
+        .ok()
+        .filter(|_| code.len() <= 4)
+        .map(|number| number & 0xff)
 }
 
 /// Tells the primary key from other unique indexes by what each database names in its message. Only the fixed tail of
@@ -106,7 +111,11 @@ fn which_index(message: &str) -> DuplicateOf {
         || message.ends_with("for key 'PRIMARY'")
         || message.ends_with(".PRIMARY'")
         || message.ends_with(".id");
-    if primary { DuplicateOf::PrimaryKey } else { DuplicateOf::UniqueIndex }
+    if primary {
+        DuplicateOf::PrimaryKey
+    } else {
+        DuplicateOf::UniqueIndex
+    }
 }
 
 #[cfg(test)]

@@ -117,7 +117,11 @@ impl TenantDb {
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn list_invites(&self, after: InviteId, limit: u64) -> Result<Vec<Invite>, StoreError> {
+    pub async fn list_invites(
+        &self,
+        after: InviteId,
+        limit: u64,
+    ) -> Result<Vec<Invite>, StoreError> {
         self.connection
             .within("list_invites", async {
                 let reader = self.reader().await?;
@@ -203,15 +207,16 @@ impl TenantDb {
     }
 
     fn invites(&self) -> Select<invite_code::Entity> {
-        invite_code::Entity::find()
-            .filter(invite_code::Column::TenantId.eq(self.tenant.as_i64()))
+        invite_code::Entity::find().filter(invite_code::Column::TenantId.eq(self.tenant.as_i64()))
     }
 }
 
 /// A batch draws its ids within a few milliseconds, where 12 random bits would often collide; consecutive numbers from
 /// the first one drawn cannot collide among themselves.
 fn give_distinct_ids(rows: &mut [invite_code::Model]) {
-    let Some(first) = rows.first().map(|row| row.id) else { return };
+    let Some(first) = rows.first().map(|row| row.id) else {
+        return;
+    };
     for (row, id) in rows.iter_mut().zip(first..) {
         row.id = id;
     }

@@ -20,7 +20,11 @@ impl PlatformDb {
     /// A handle over an open database.
     #[must_use]
     pub fn new(connection: Connection, clock: Clock, entropy: Entropy) -> Self {
-        Self { connection, clock, entropy }
+        Self {
+            connection,
+            clock,
+            entropy,
+        }
     }
 
     /// Asks the database for a sign of life.
@@ -72,7 +76,10 @@ impl PlatformDb {
         transaction: &DatabaseTransaction,
     ) -> Result<i64, StoreError> {
         revision::Entity::update_many()
-            .col_expr(revision::Column::Value, Expr::col(revision::Column::Value).add(1))
+            .col_expr(
+                revision::Column::Value,
+                Expr::col(revision::Column::Value).add(1),
+            )
             .filter(Expr::col(revision::Column::Id).eq(1))
             .exec(transaction)
             .await?;

@@ -30,7 +30,10 @@ impl TenantDb {
         let now = self.clock.now();
         self.write(
             "create_refresh_token",
-            async |transaction| self.insert_refresh_token(transaction, user, token, now).await,
+            async |transaction| {
+                self.insert_refresh_token(transaction, user, token, now)
+                    .await
+            },
             as_itself,
         )
         .await

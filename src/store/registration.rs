@@ -94,13 +94,19 @@ impl TenantDb {
                 fail::fail_point!("after_invite_spend");
                 let id = self.insert_user(transaction, account, invite, now).await?;
                 if let Some(token) = account.refresh_token {
-                    self.insert_refresh_token(transaction, id, token, now).await?;
+                    self.insert_refresh_token(transaction, id, token, now)
+                        .await?;
                 }
                 if let Some(answer) = account.answer {
-                    self.insert_answer(transaction, answer, id, now).await.map_err(key_used)?;
+                    self.insert_answer(transaction, answer, id, now)
+                        .await
+                        .map_err(key_used)?;
                 }
                 fail::fail_point!("before_commit");
-                Ok(MadeAccount { id, created_at: now })
+                Ok(MadeAccount {
+                    id,
+                    created_at: now,
+                })
             },
             |error| match error {
                 NotMade::Store(error) => Some(error),
@@ -123,7 +129,10 @@ impl TenantDb {
             Invitation::SpendIfUsable(id) => (id, false),
         };
         let spent = invite_code::Entity::update_many()
-            .col_expr(invite_code::Column::Uses, Expr::col(invite_code::Column::Uses).add(1))
+            .col_expr(
+                invite_code::Column::Uses,
+                Expr::col(invite_code::Column::Uses).add(1),
+            )
             .filter(invite_code::Column::TenantId.eq(self.tenant.as_i64()))
             .filter(invite_code::Column::Id.eq(id.as_i64()))
             .filter(
@@ -176,7 +185,10 @@ impl TenantDb {
             created_at: Set(now.as_millis()),
             updated_at: Set(now.as_millis()),
         };
-        user::Entity::insert(row).exec_without_returning(transaction).await.map_err(name_taken)?;
+        user::Entity::insert(row)
+            .exec_without_returning(transaction)
+            .await
+            .map_err(name_taken)?;
         Ok(UserId::from_i64(id))
     }
 }

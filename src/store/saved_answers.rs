@@ -36,7 +36,10 @@ impl TenantDb {
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn find_saved_answer(&self, key_hash: &str) -> Result<Option<SavedAnswer>, StoreError> {
+    pub async fn find_saved_answer(
+        &self,
+        key_hash: &str,
+    ) -> Result<Option<SavedAnswer>, StoreError> {
         let now = self.clock.now().as_millis();
         self.connection
             .within("find_saved_answer", async {

@@ -54,15 +54,21 @@ pub async fn is_current(connection: &Connection, schema: Schema) -> Result<bool,
         Schema::Platform => ("platform_migrations", names::<PlatformMigrator>()),
         Schema::Tenant => ("tenant_migrations", names::<TenantMigrator>()),
     };
-    let query =
-        Statement::from_string(connection.sea_backend(), format!("SELECT version FROM {table}"));
+    let query = Statement::from_string(
+        connection.sea_backend(),
+        format!("SELECT version FROM {table}"),
+    );
     let rows = connection
-        .within("schema", async { Ok::<_, StoreError>(connection.pool.query_all_raw(query).await?) })
+        .within("schema", async {
+            Ok::<_, StoreError>(connection.pool.query_all_raw(query).await?)
+        })
         .await;
     match rows {
         Ok(rows) => {
-            let applied: Vec<String> =
-                rows.iter().filter_map(|row| row.try_get("", "version").ok()).collect();
+            let applied: Vec<String> = rows
+                .iter()
+                .filter_map(|row| row.try_get("", "version").ok())
+                .collect();
             Ok(wanted.iter().all(|name| applied.contains(name)))
         }
         // The table is not there yet: nothing has been applied.
@@ -72,7 +78,10 @@ pub async fn is_current(connection: &Connection, schema: Schema) -> Result<bool,
 }
 
 fn names<M: MigratorTrait>() -> Vec<String> {
-    M::migrations().iter().map(|change| change.name().to_owned()).collect()
+    M::migrations()
+        .iter()
+        .map(|change| change.name().to_owned())
+        .collect()
 }
 
 /// SQLite's write lock is held already; the other two get one of their own until the transaction or the caller ends it.

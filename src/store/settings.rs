@@ -164,8 +164,15 @@ impl DatabaseUrl {
     #[must_use]
     pub fn sqlite_file(file: &std::path::Path) -> Self {
         // `?`, `#` and `%` would end or change the path in an address.
-        let path = file.to_string_lossy().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
-        Self { text: format!("sqlite:{path}").into(), backend: Backend::Sqlite }
+        let path = file
+            .to_string_lossy()
+            .replace('%', "%25")
+            .replace('?', "%3F")
+            .replace('#', "%23");
+        Self {
+            text: format!("sqlite:{path}").into(),
+            backend: Backend::Sqlite,
+        }
     }
 
     /// The kind of database at this address.

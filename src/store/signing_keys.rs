@@ -1,7 +1,9 @@
 //! Tenants' signing keys; the private part is sealed before it comes here.
 
 use entity::platform::signing_key;
-use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
+};
 
 use super::error::StoreError;
 use super::platform_db::PlatformDb;
@@ -45,7 +47,10 @@ impl PlatformDb {
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn list_signing_keys(&self, tenant: TenantId) -> Result<Vec<StoredSigningKey>, StoreError> {
+    pub async fn list_signing_keys(
+        &self,
+        tenant: TenantId,
+    ) -> Result<Vec<StoredSigningKey>, StoreError> {
         self.connection
             .within("list_signing_keys", async {
                 let rows = signing_key::Entity::find()

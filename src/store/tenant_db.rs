@@ -54,7 +54,13 @@ impl TenantDb {
         clock: Clock,
         entropy: Entropy,
     ) -> Self {
-        Self { tenant, connection, shared, clock, entropy }
+        Self {
+            tenant,
+            connection,
+            shared,
+            clock,
+            entropy,
+        }
     }
 
     /// The tenant whose rows this handle reaches.
@@ -169,7 +175,10 @@ impl TenantDb {
 
 /// Whether trying the whole transaction again can help.
 fn passes(error: &StoreError) -> bool {
-    matches!(error, StoreError::GaveWay | StoreError::Duplicate(DuplicateOf::PrimaryKey))
+    matches!(
+        error,
+        StoreError::GaveWay | StoreError::Duplicate(DuplicateOf::PrimaryKey)
+    )
 }
 
 /// For operations whose error is the store's own.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use entity::platform::{tenant, tenant_host, tenant_settings};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction,
+    EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 use serde_json::{Value, json};
 
@@ -61,7 +61,9 @@ impl TenantState {
     /// Reads the word; `None` for any other.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Active, Self::Suspended, Self::Deleted].into_iter().find(|state| state.as_str() == word)
+        [Self::Active, Self::Suspended, Self::Deleted]
+            .into_iter()
+            .find(|state| state.as_str() == word)
     }
 }
 
@@ -133,7 +135,6 @@ pub struct NewTenant {
     pub settings: TenantSettings,
 }
 
-
 /// What changes about a tenant; `None` leaves it.
 #[derive(Clone, Debug, Default)]
 pub struct TenantChange {
@@ -185,7 +186,10 @@ impl PlatformDb {
         self.write("create_tenant", async |transaction| {
             let now = self.clock.now();
             let revision = self.next_revision(transaction).await?;
-            if find_row(transaction, tenant::Column::Key.eq(new.key.as_str())).await?.is_some() {
+            if find_row(transaction, tenant::Column::Key.eq(new.key.as_str()))
+                .await?
+                .is_some()
+            {
                 return Err(TenantNotChanged::KeyTaken);
             }
             let record = TenantRecord {
@@ -206,9 +210,11 @@ impl PlatformDb {
                 .await
                 .map_err(StoreError::from)?;
             put_hosts(transaction, id, &record.hosts).await?;
-            self.add_settings_version(transaction, &record, audit.administrator).await?;
+            self.add_settings_version(transaction, &record, audit.administrator)
+                .await?;
             self.insert_signing_key(transaction, id, key, now).await?;
-            self.add_audit(transaction, &AuditEntry::of_tenant(audit, None, &record)).await?;
+            self.add_audit(transaction, &AuditEntry::of_tenant(audit, None, &record))
+                .await?;
             Ok(record)
         })
         .await
@@ -246,7 +252,8 @@ impl PlatformDb {
             if let Some(settings) = change.settings {
                 after.settings = settings;
                 after.settings_version = before.settings_version.saturating_add(1);
-                self.add_settings_version(transaction, &after, audit.administrator).await?;
+                self.add_settings_version(transaction, &after, audit.administrator)
+                    .await?;
             }
             if let Some(hosts) = change.hosts {
                 after.hosts = hosts;
@@ -266,7 +273,11 @@ impl PlatformDb {
                 .exec(transaction)
                 .await
                 .map_err(StoreError::from)?;
-            self.add_audit(transaction, &AuditEntry::of_tenant(audit, Some(&before), &after)).await?;
+            self.add_audit(
+                transaction,
+                &AuditEntry::of_tenant(audit, Some(&before), &after),
+            )
+            .await?;
             Ok(after)
         })
         .await
@@ -279,7 +290,8 @@ impl PlatformDb {
     pub async fn find_tenant(&self, key: &TenantKey) -> Result<Option<TenantRecord>, StoreError> {
         self.connection
             .within("find_tenant", async {
-                let row = find_row(&self.connection.pool, tenant::Column::Key.eq(key.as_str())).await?;
+                let row =
+                    find_row(&self.connection.pool, tenant::Column::Key.eq(key.as_str())).await?;
                 match row {
                     Some(row) => with_hosts(&self.connection.pool, row).await.map(Some),
                     None => Ok(None),
@@ -292,11 +304,16 @@ impl PlatformDb {
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn find_tenant_of_host(&self, host: &HostName) -> Result<Option<TenantRecord>, StoreError> {
+    pub async fn find_tenant_of_host(
+        &self,
+        host: &HostName,
+    ) -> Result<Option<TenantRecord>, StoreError> {
         self.connection
             .within("find_tenant_of_host", async {
                 let pool = &self.connection.pool;
-                let Some(named) = tenant_host::Entity::find_by_id(host.as_str()).one(pool).await?
+                let Some(named) = tenant_host::Entity::find_by_id(host.as_str())
+                    .one(pool)
+                    .await?
                 else {
                     return Ok(None);
                 };
@@ -358,7 +375,8 @@ impl PlatformDb {
                     .await?;
                 rows.into_iter()
                     .map(|(key, revision)| {
-                        let key = TenantKey::parse(&key).ok_or(StoreError::Corrupt("tenants.key"))?;
+                        let key =
+                            TenantKey::parse(&key).ok_or(StoreError::Corrupt("tenants.key"))?;
                         Ok((key, revision))
                     })
                     .collect()
@@ -373,9 +391,11 @@ impl PlatformDb {
     pub async fn last_revision(&self) -> Result<i64, StoreError> {
         self.connection
             .within("last_revision", async {
-                let row =
-                    entity::platform::revision::Entity::find_by_id(1_i16).one(&self.connection.pool).await?;
-                row.map(|row| row.value).ok_or(StoreError::Corrupt("platform_revision has no row"))
+                let row = entity::platform::revision::Entity::find_by_id(1_i16)
+                    .one(&self.connection.pool)
+                    .await?;
+                row.map(|row| row.value)
+                    .ok_or(StoreError::Corrupt("platform_revision has no row"))
             })
             .await
     }
@@ -388,7 +408,10 @@ impl PlatformDb {
         self.new_id().map(TenantId::from_i64)
     }
 
-    async fn with_all_hosts(&self, rows: Vec<tenant::Model>) -> Result<Vec<TenantRecord>, StoreError> {
+    async fn with_all_hosts(
+        &self,
+        rows: Vec<tenant::Model>,
+    ) -> Result<Vec<TenantRecord>, StoreError> {
         let hosts = tenant_host::Entity::find()
             .filter(tenant_host::Column::TenantId.is_in(rows.iter().map(|row| row.id)))
             .order_by_asc(tenant_host::Column::Host)
@@ -396,7 +419,10 @@ impl PlatformDb {
             .await?;
         let mut of_tenant: HashMap<i64, Vec<HostName>> = HashMap::new();
         for row in hosts {
-            of_tenant.entry(row.tenant_id).or_default().push(to_host(&row.host)?);
+            of_tenant
+                .entry(row.tenant_id)
+                .or_default()
+                .push(to_host(&row.host)?);
         }
         rows.into_iter()
             .map(|row| {
@@ -441,7 +467,10 @@ async fn with_hosts(
         .order_by_asc(tenant_host::Column::Host)
         .all(connection)
         .await?;
-    let hosts = rows.iter().map(|row| to_host(&row.host)).collect::<Result<_, _>>()?;
+    let hosts = rows
+        .iter()
+        .map(|row| to_host(&row.host))
+        .collect::<Result<_, _>>()?;
     to_record(row, hosts)
 }
 
@@ -507,7 +536,11 @@ fn to_row(record: &TenantRecord) -> Result<tenant::Model, StoreError> {
 }
 
 fn to_record(row: tenant::Model, hosts: Vec<HostName>) -> Result<TenantRecord, StoreError> {
-    let placement = match (row.placement_kind, row.placement_database, row.placement_url_sealed) {
+    let placement = match (
+        row.placement_kind,
+        row.placement_database,
+        row.placement_url_sealed,
+    ) {
         (OWN, None, None) => Placement::OwnFile,
         (OWN, None, Some(sealed)) => Placement::OwnUrl(sealed),
         (SHARED, Some(name), None) => Placement::Shared(name),

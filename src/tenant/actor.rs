@@ -107,7 +107,11 @@ impl Handler<Register> for TenantActor {
                 None => return Box::pin(async { Err(RegistrationError::SameKeyInProgress) }),
             },
         };
-        let code = request.registration.invite_code.as_deref().and_then(InviteCode::parse);
+        let code = request
+            .registration
+            .invite_code
+            .as_deref()
+            .and_then(InviteCode::parse);
         let dead = code.as_ref().is_some_and(|code| self.hints.is_dead(code));
         let (tools, rules) = (self.tools.clone(), Arc::clone(&self.rules));
         let (hints, running) = (self.hints.clone(), self.running.begin());
@@ -186,7 +190,10 @@ struct KeyInProgress {
 impl KeyInProgress {
     fn claim(keys: &InProgress, key: &str) -> Option<Self> {
         let free = keys.borrow_mut().insert(key.to_owned());
-        free.then(|| Self { keys: Rc::clone(keys), key: key.to_owned() })
+        free.then(|| Self {
+            keys: Rc::clone(keys),
+            key: key.to_owned(),
+        })
     }
 }
 

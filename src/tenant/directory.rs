@@ -104,9 +104,18 @@ impl Directory {
     /// Makes the arbiters and an empty directory. Must be called on a thread of the actix system.
     #[must_use]
     pub fn new(parts: DirectoryParts) -> Self {
-        let DirectoryParts { settings, metrics, clock, .. } = parts;
+        let DirectoryParts {
+            settings,
+            metrics,
+            clock,
+            ..
+        } = parts;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let count = if settings.arbiters == 0 { cores } else { settings.arbiters };
+        let count = if settings.arbiters == 0 {
+            cores
+        } else {
+            settings.arbiters
+        };
         let arbiters: Vec<Arbiter> = (0..count).map(|_| Arbiter::new()).collect();
         let databases = Databases {
             own: parts.database,
@@ -173,14 +182,20 @@ impl Directory {
     }
 
     /// Registers a user at a tenant: limits, admission, actor.
-    pub async fn register(&self, tenant: &Arc<Tenant>, request: RegistrationRequest) -> RegisterOutcome {
+    pub async fn register(
+        &self,
+        tenant: &Arc<Tenant>,
+        request: RegistrationRequest,
+    ) -> RegisterOutcome {
         let mut standing = None;
         let result = self.admitted(tenant, request, &mut standing).await;
         let outcome = match &result {
             Ok(_) => "registered",
             Err(error) => outcome_name(error),
         };
-        self.0.metrics.registration(tenant.record.key.as_str(), outcome);
+        self.0
+            .metrics
+            .registration(tenant.record.key.as_str(), outcome);
         RegisterOutcome { result, standing }
     }
 
@@ -188,9 +203,16 @@ impl Directory {
     ///
     /// # Errors
     /// [`TenantError`] when its actor cannot be reached.
-    pub async fn public_keys(&self, tenant: &Arc<Tenant>) -> Result<serde_json::Value, TenantError> {
+    pub async fn public_keys(
+        &self,
+        tenant: &Arc<Tenant>,
+    ) -> Result<serde_json::Value, TenantError> {
         let call = self.enter(tenant).await?;
-        call.live.address.send(PublicKeys).await.map_err(|error| self.lost(error))
+        call.live
+            .address
+            .send(PublicKeys)
+            .await
+            .map_err(|error| self.lost(error))
     }
 
     /// Asks the tenant's database on an administrator's behalf.
@@ -208,7 +230,12 @@ impl Directory {
     {
         let call = self.enter(tenant).await?;
         let ask = Ask(Box::new(move |db| Box::pin(question(db))));
-        Ok(call.live.address.send(ask).await.map_err(|error| self.lost(error))??)
+        Ok(call
+            .live
+            .address
+            .send(ask)
+            .await
+            .map_err(|error| self.lost(error))??)
     }
 
     /// Tells the tenant's actor that these codes exist now.
@@ -221,16 +248,25 @@ impl Directory {
         codes: Vec<InviteCode>,
     ) -> Result<(), TenantError> {
         let call = self.enter(tenant).await?;
-        call.live.address.send(InvitesIssued(codes)).await.map_err(|error| self.lost(error))
+        call.live
+            .address
+            .send(InvitesIssued(codes))
+            .await
+            .map_err(|error| self.lost(error))
     }
 
     /// Opens and closes a database as this placement would: whether it can work.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot.
-    pub async fn try_placement(&self, tenant: TenantId, placement: Placement) -> Result<(), StoreError> {
+    pub async fn try_placement(
+        &self,
+        tenant: TenantId,
+        placement: Placement,
+    ) -> Result<(), StoreError> {
         let limit = Duration::from_millis(self.0.settings.launch_timeout_ms);
-        let tried = tokio::time::timeout(limit, self.0.launcher.try_placement(tenant, placement)).await;
+        let tried =
+            tokio::time::timeout(limit, self.0.launcher.try_placement(tenant, placement)).await;
         tried.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".into())))
     }
 
@@ -287,7 +323,11 @@ impl Directory {
         futures_util::future::join_all(slots.iter().map(|slot| self.drain(slot, true))).await;
         self.0.launcher.close_shared().await;
         let arbiters = std::mem::take(
-            &mut *self.0.arbiters.lock().unwrap_or_else(PoisonError::into_inner),
+            &mut *self
+                .0
+                .arbiters
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
         );
         for arbiter in &arbiters {
             arbiter.stop();
@@ -344,7 +384,9 @@ impl Directory {
         if let Some(call) = slot.enter(now) {
             return Ok(call);
         }
-        let lately = history.failed_at.is_some_and(|at| now.duration_since(at) < LAUNCH_PAUSE);
+        let lately = history
+            .failed_at
+            .is_some_and(|at| now.duration_since(at) < LAUNCH_PAUSE);
         if lately || self.0.closing.load(Ordering::Acquire) {
             return Err(TenantError::Unavailable(RETRY_AFTER));
         }
@@ -353,7 +395,12 @@ impl Directory {
             self.0.metrics.actor_relaunched();
             tracing::warn!(tenant = %tenant.record.key, "the tenant's actor died and is replaced");
         }
-        match self.0.launcher.launch(Arc::clone(slot), Arc::clone(tenant)).await {
+        match self
+            .0
+            .launcher
+            .launch(Arc::clone(slot), Arc::clone(tenant))
+            .await
+        {
             Ok(live) => {
                 history.launched_before = true;
                 history.failed_at = None;
@@ -365,7 +412,8 @@ impl Directory {
                 {
                     let _ = live.address.send(Reconfigure(current)).await;
                 }
-                slot.enter(self.0.clock.monotonic()).ok_or(TenantError::Lost)
+                slot.enter(self.0.clock.monotonic())
+                    .ok_or(TenantError::Lost)
             }
             Err(error) => {
                 self.0.metrics.actor_launch_failed();
@@ -379,8 +427,12 @@ impl Directory {
     /// Evicts the tenant that was idle longest when as many are live as may be.
     async fn make_room(&self) -> Result<(), TenantError> {
         let now = self.0.clock.monotonic();
-        let live: Vec<Arc<Slot>> =
-            self.slots().values().filter(|slot| slot.live().is_some()).cloned().collect();
+        let live: Vec<Arc<Slot>> = self
+            .slots()
+            .values()
+            .filter(|slot| slot.live().is_some())
+            .cloned()
+            .collect();
         if live.len() < self.0.settings.max_live {
             return Ok(());
         }
@@ -415,7 +467,10 @@ impl Directory {
             }
         };
         // The last address goes with `live`, and the actor with it.
-        if tokio::time::timeout(DRAIN_TIMEOUT, live.address.send(Drain)).await.is_err() {
+        if tokio::time::timeout(DRAIN_TIMEOUT, live.address.send(Drain))
+            .await
+            .is_err()
+        {
             tracing::error!(tenant = %slot.tenant, "a tenant did not finish its work in time");
         }
         true
@@ -423,7 +478,9 @@ impl Directory {
 
     /// Puts a change in force at the live actor, if there is one.
     async fn apply(&self, tenant: Arc<Tenant>) {
-        let Some(slot) = self.slots().get(&tenant.record.id).cloned() else { return };
+        let Some(slot) = self.slots().get(&tenant.record.id).cloned() else {
+            return;
+        };
         if tenant.record.state == TenantState::Active {
             if let Some(live) = slot.live()
                 && live.address.send(Reconfigure(tenant)).await.is_err()
@@ -447,7 +504,9 @@ impl Directory {
         let mut keys: HashMap<&'static str, usize> = HashMap::new();
         for slot in slots {
             let gate = slot.gate();
-            let window = gate.as_ref().map_or(Duration::ZERO, |gate| gate.limits.longest_window());
+            let window = gate
+                .as_ref()
+                .map_or(Duration::ZERO, |gate| gate.limits.longest_window());
             if slot.idle(now) > idle_after.max(window) {
                 if slot.live().is_some() {
                     if self.drain(&slot, false).await {
@@ -467,17 +526,26 @@ impl Directory {
             }
         }
         for kind in ["address", "username"] {
-            self.0.metrics.limiter_keys(kind, keys.get(kind).copied().unwrap_or(0));
+            self.0
+                .metrics
+                .limiter_keys(kind, keys.get(kind).copied().unwrap_or(0));
         }
         self.0.launcher.hints.report();
     }
 
     fn report_pools(&self) {
         let mut sum = PoolUse::default();
-        let own = self.slots().values().filter_map(|slot| slot.live()).collect::<Vec<_>>();
+        let own = self
+            .slots()
+            .values()
+            .filter_map(|slot| slot.live())
+            .collect::<Vec<_>>();
         let shared = &self.0.launcher.databases.shared_watches;
         let shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let watches = own.iter().filter_map(|live| live.watch.as_ref()).chain(shared.iter());
+        let watches = own
+            .iter()
+            .filter_map(|live| live.watch.as_ref())
+            .chain(shared.iter());
         for usage in watches.map(crate::store::connection::PoolWatch::usage) {
             sum.open += usage.open;
             sum.idle += usage.idle;
@@ -519,10 +587,12 @@ fn judge(
         Username::parse(raw, &tenant.record.settings)
             .map_or_else(|_| raw.to_owned(), |name| name.canonical().to_owned())
     });
-    gate.limits.check(request.requester.ip(), name.as_deref()).map_err(|limited: Limited| {
-        *standing = limited.standing;
-        RegistrationError::TooMany(limited.kind, limited.retry_after)
-    })
+    gate.limits
+        .check(request.requester.ip(), name.as_deref())
+        .map_err(|limited: Limited| {
+            *standing = limited.standing;
+            RegistrationError::TooMany(limited.kind, limited.retry_after)
+        })
 }
 
 fn unreachable_tenant(error: TenantError) -> RegistrationError {

@@ -21,13 +21,19 @@ pub(super) struct InviteHints {
 
 impl InviteHints {
     pub(super) fn new(entries: u64, life: Duration, metrics: Metrics) -> Self {
-        let refused = Cache::builder().max_capacity(entries).time_to_live(life).build();
+        let refused = Cache::builder()
+            .max_capacity(entries)
+            .time_to_live(life)
+            .build();
         Self { refused, metrics }
     }
 
     /// The view of one tenant.
     pub(super) fn of(&self, tenant: TenantId) -> TenantInviteHints {
-        TenantInviteHints { tenant, hints: self.clone() }
+        TenantInviteHints {
+            tenant,
+            hints: self.clone(),
+        }
     }
 
     /// Shows the number of hints to operators.
@@ -46,8 +52,13 @@ pub(super) struct TenantInviteHints {
 impl TenantInviteHints {
     /// Whether this code was refused a moment ago.
     pub(super) fn is_dead(&self, code: &InviteCode) -> bool {
-        let dead = self.hints.refused.contains_key(&(self.tenant, code.clone()));
-        self.hints.metrics.invite_hint(if dead { "hit" } else { "miss" });
+        let dead = self
+            .hints
+            .refused
+            .contains_key(&(self.tenant, code.clone()));
+        self.hints
+            .metrics
+            .invite_hint(if dead { "hit" } else { "miss" });
         dead
     }
 

@@ -35,9 +35,16 @@ pub(super) struct Launcher {
 
 impl Launcher {
     /// Starts the tenant's actor. Runs to its end even when the caller stops waiting.
-    pub(super) async fn launch(&self, slot: Arc<Slot>, tenant: Arc<Tenant>) -> Result<Live, StoreError> {
+    pub(super) async fn launch(
+        &self,
+        slot: Arc<Slot>,
+        tenant: Arc<Tenant>,
+    ) -> Result<Live, StoreError> {
         let launcher = self.clone();
-        self.on_arbiter_of(tenant.record.id, async move || launcher.start(slot, &tenant).await).await
+        self.on_arbiter_of(tenant.record.id, async move || {
+            launcher.start(slot, &tenant).await
+        })
+        .await
     }
 
     /// Opens a database on the tenant's arbiter and closes it again: whether a placement can work.
@@ -57,7 +64,9 @@ impl Launcher {
 
     /// Asks every shared database for a sign of life, on the first arbiter; gives the names of those that give none.
     pub(super) async fn missing_databases(&self) -> Vec<String> {
-        let Some(arbiter) = self.arbiters.first() else { return Vec::new() };
+        let Some(arbiter) = self.arbiters.first() else {
+            return Vec::new();
+        };
         let databases = self.databases.clone();
         let asked = on(arbiter, async move || {
             let mut missing = Vec::new();
@@ -91,7 +100,10 @@ impl Launcher {
             settings: record.settings.clone(),
             issuer: tenant.issuer.clone(),
             keys: Arc::new(keys),
-            fingerprint_key: self.databases.master_key.derive(&format!("fingerprint:{}", record.id)),
+            fingerprint_key: self
+                .databases
+                .master_key
+                .derive(&format!("fingerprint:{}", record.id)),
         };
         let tools = Tools {
             db,
@@ -107,7 +119,10 @@ impl Launcher {
             self.housekeeping,
             self.databases.metrics.clone(),
         );
-        Ok(Live { address: actor.start(), watch })
+        Ok(Live {
+            address: actor.start(),
+            watch,
+        })
     }
 
     async fn open_keys(&self, tenant: TenantId) -> Result<TenantKeys, StoreError> {
@@ -117,7 +132,10 @@ impl Launcher {
         let private = self
             .databases
             .master_key
-            .open(&key_context(tenant, &newest.kid), &newest.private_key_sealed)
+            .open(
+                &key_context(tenant, &newest.kid),
+                &newest.private_key_sealed,
+            )
             .map_err(|_| StoreError::Corrupt("signing_keys.private_key_sealed"))?;
         let algorithm = Algorithm::parse(&newest.algorithm).ok_or(CORRUPT)?;
         let signing =
@@ -130,7 +148,11 @@ impl Launcher {
             .iter()
             .map(|jwk| VerifyingKey::from_jwk(jwk).map_err(|_| CORRUPT))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(TenantKeys { signing, verifying, jwks: jwks(&public) })
+        Ok(TenantKeys {
+            signing,
+            verifying,
+            jwks: jwks(&public),
+        })
     }
 
     async fn on_arbiter_of<T: Send + 'static>(

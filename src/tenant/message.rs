@@ -8,11 +8,11 @@ use actix::Message;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::names::Tenant;
+use crate::domain::invite_code::InviteCode;
 use crate::registration::error::RegistrationError;
 use crate::registration::pipeline::{Registered, RegistrationRequest};
 use crate::store::error::StoreError;
 use crate::store::tenant_db::TenantDb;
-use crate::domain::invite_code::InviteCode;
 
 /// Register a user. The permit travels along, so that the work counts as admitted until it ends, whoever still waits.
 #[derive(Message)]
@@ -50,4 +50,3 @@ pub(super) struct PublicKeys;
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Drain;
-

@@ -71,7 +71,12 @@ impl<K, V> Expiry<K, Option<V>> for UnknownExpires {
 }
 
 impl Names {
-    pub(super) fn new(platform: PlatformDb, issuers: Issuers, entries: u64, unknown_life: Duration) -> Self {
+    pub(super) fn new(
+        platform: PlatformDb,
+        issuers: Issuers,
+        entries: u64,
+        unknown_life: Duration,
+    ) -> Self {
         Self {
             platform,
             issuers,
@@ -109,7 +114,10 @@ impl Names {
     }
 
     /// The tenant that this host names, whatever its state.
-    pub(super) async fn by_host(&self, host: &HostName) -> Result<Option<Arc<Tenant>>, TenantError> {
+    pub(super) async fn by_host(
+        &self,
+        host: &HostName,
+    ) -> Result<Option<Arc<Tenant>>, TenantError> {
         let key = match self.by_host.get(host).await {
             Some(known) => known,
             None => self
@@ -131,7 +139,9 @@ impl Names {
     pub(super) async fn changed(&self, record: &TenantRecord) -> Arc<Tenant> {
         let tenant = self.tenant(record.clone());
         self.changes.fetch_add(1, Ordering::AcqRel);
-        self.by_key.insert(record.key.clone(), Some(Arc::clone(&tenant))).await;
+        self.by_key
+            .insert(record.key.clone(), Some(Arc::clone(&tenant)))
+            .await;
         self.by_host.invalidate_all();
         tenant
     }
@@ -143,8 +153,13 @@ impl Names {
             self.by_key.invalidate(&key).await;
         }
         let seen = self.seen.load(Ordering::Acquire);
-        let changed = self.platform.tenants_changed_since(seen, CHANGES_AT_ONCE).await?;
-        let Some((_, last)) = changed.last() else { return Ok(Vec::new()) };
+        let changed = self
+            .platform
+            .tenants_changed_since(seen, CHANGES_AT_ONCE)
+            .await?;
+        let Some((_, last)) = changed.last() else {
+            return Ok(Vec::new());
+        };
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.by_host.invalidate_all();
         let mut tenants = Vec::with_capacity(changed.len());
@@ -159,7 +174,8 @@ impl Names {
 
     /// Starts to look for changes from now on: what is older is read when it is asked for.
     pub(super) async fn start_from_now(&self) -> Result<(), TenantError> {
-        self.seen.store(self.platform.last_revision().await?, Ordering::Release);
+        self.seen
+            .store(self.platform.last_revision().await?, Ordering::Release);
         Ok(())
     }
 
@@ -175,5 +191,7 @@ fn unavailable(error: Arc<StoreError>) -> TenantError {
 }
 
 fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

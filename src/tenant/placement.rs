@@ -65,23 +65,32 @@ impl Databases {
 
     /// Opens (and proves) a shared database on this thread.
     pub(super) async fn open_shared(&self, name: &str) -> Result<Connection, StoreError> {
-        let settings =
-            self.shared.get(name).ok_or(StoreError::Corrupt("tenants.placement_database"))?;
-        let pool = SHARED.with_borrow_mut(|pools| Rc::clone(pools.entry(name.to_owned()).or_default()));
+        let settings = self
+            .shared
+            .get(name)
+            .ok_or(StoreError::Corrupt("tenants.placement_database"))?;
+        let pool =
+            SHARED.with_borrow_mut(|pools| Rc::clone(pools.entry(name.to_owned()).or_default()));
         let mut pool = pool.lock().await;
         if let Some(connection) = &*pool {
             return Ok(connection.clone());
         }
-        let connection = self.open_url(&settings.url, settings.pool_size, None).await?;
+        let connection = self
+            .open_url(&settings.url, settings.pool_size, None)
+            .await?;
         let watch = connection.watch();
-        self.shared_watches.lock().unwrap_or_else(PoisonError::into_inner).push(watch);
+        self.shared_watches
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(watch);
         *pool = Some(connection.clone());
         Ok(connection)
     }
 
     /// Closes the shared pools of this thread.
     pub(super) async fn close_shared() {
-        let pools: Vec<SharedPool> = SHARED.with_borrow_mut(|pools| pools.drain().map(|(_, pool)| pool).collect());
+        let pools: Vec<SharedPool> =
+            SHARED.with_borrow_mut(|pools| pools.drain().map(|(_, pool)| pool).collect());
         for pool in pools {
             if let Some(connection) = pool.lock().await.take() {
                 connection.close().await;
@@ -89,8 +98,13 @@ impl Databases {
         }
     }
 
-    async fn open_own(&self, tenant: TenantId, url: &DatabaseUrl) -> Result<Connection, StoreError> {
-        self.open_url(url, self.own.own_pool_size, Some(tenant)).await
+    async fn open_own(
+        &self,
+        tenant: TenantId,
+        url: &DatabaseUrl,
+    ) -> Result<Connection, StoreError> {
+        self.open_url(url, self.own.own_pool_size, Some(tenant))
+            .await
     }
 
     async fn open_url(
@@ -100,9 +114,15 @@ impl Databases {
         only_tenant: Option<TenantId>,
     ) -> Result<Connection, StoreError> {
         let bounds = PoolBounds::new(&self.own, size);
-        let connection =
-            open(url, bounds, Connect::AtOnce, only_tenant, self.clock.clone(), self.metrics.clone())
-                .await?;
+        let connection = open(
+            url,
+            bounds,
+            Connect::AtOnce,
+            only_tenant,
+            self.clock.clone(),
+            self.metrics.clone(),
+        )
+        .await?;
         migrate(&connection, Schema::Tenant).await?;
         Ok(connection)
     }
@@ -117,8 +137,12 @@ impl Databases {
 
     fn unseal(&self, tenant: TenantId, sealed: &[u8]) -> Result<DatabaseUrl, StoreError> {
         let corrupt = StoreError::Corrupt("tenants.placement_url_sealed");
-        let Ok(plain) = self.master_key.open(&url_context(tenant), sealed) else { return Err(corrupt) };
-        let Ok(text) = std::str::from_utf8(&plain) else { return Err(corrupt) };
+        let Ok(plain) = self.master_key.open(&url_context(tenant), sealed) else {
+            return Err(corrupt);
+        };
+        let Ok(text) = std::str::from_utf8(&plain) else {
+            return Err(corrupt);
+        };
         DatabaseUrl::parse(text).map_err(|_| corrupt)
     }
 }

@@ -99,25 +99,39 @@ impl Slot {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
         let live = live.as_ref().filter(|live| live.address.connected())?;
         self.callers.fetch_add(1, Ordering::AcqRel);
-        self.last_used.store(millis(now.duration_since(self.origin)), Ordering::Relaxed);
-        Some(Call { slot: Arc::clone(self), live: Arc::clone(live) })
+        self.last_used
+            .store(millis(now.duration_since(self.origin)), Ordering::Relaxed);
+        Some(Call {
+            slot: Arc::clone(self),
+            live: Arc::clone(live),
+        })
     }
 
     /// Puts a new actor in place, and gives back what was there.
     pub(super) fn put(&self, live: Option<Arc<Live>>) -> Option<Arc<Live>> {
-        std::mem::replace(&mut *self.live.write().unwrap_or_else(PoisonError::into_inner), live)
+        std::mem::replace(
+            &mut *self.live.write().unwrap_or_else(PoisonError::into_inner),
+            live,
+        )
     }
 
     /// Takes the actor out, if nobody is calling it.
     pub(super) fn take_if_unused(&self) -> Option<Arc<Live>> {
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
         // Callers enter under the read lock, so none can while this lock is held.
-        if self.callers.load(Ordering::Acquire) > 0 { None } else { live.take() }
+        if self.callers.load(Ordering::Acquire) > 0 {
+            None
+        } else {
+            live.take()
+        }
     }
 
     /// The live actor, for those who watch it.
     pub(super) fn live(&self) -> Option<Arc<Live>> {
-        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.live
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// How long nobody has called.
@@ -128,23 +142,37 @@ impl Slot {
 
     /// What callers meet at the door; `None` before the first launch.
     pub(super) fn gate(&self) -> Option<Arc<Gate>> {
-        self.gate.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.gate
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Called by the actor: makes limiters and permits for these limits, and keeps the old ones where nothing changed,
     /// so that neither a relaunch nor a change of other settings forgets who called.
     pub(super) fn open_gate(&self, limits: &Limits) {
         let mut gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        if gate.as_ref().is_some_and(|gate| gate.limits.limits() == limits) {
+        if gate
+            .as_ref()
+            .is_some_and(|gate| gate.limits.limits() == limits)
+        {
             return;
         }
-        let GateMeans { most_keys, clock, metrics } = self.means.clone();
+        let GateMeans {
+            most_keys,
+            clock,
+            metrics,
+        } = self.means.clone();
         // Work that holds a permit of the old semaphore goes on; for that moment both numbers count.
-        let kept = gate.as_ref().filter(|gate| gate.in_flight == limits.in_flight);
+        let kept = gate
+            .as_ref()
+            .filter(|gate| gate.in_flight == limits.in_flight);
         let permits = match kept {
             Some(gate) => gate.permits.clone(),
             None => limits.in_flight.map(|most| {
-                Arc::new(Semaphore::new(usize::try_from(most.get()).unwrap_or(usize::MAX >> 3)))
+                Arc::new(Semaphore::new(
+                    usize::try_from(most.get()).unwrap_or(usize::MAX >> 3),
+                ))
             }),
         };
         *gate = Some(Arc::new(Gate {
@@ -160,7 +188,10 @@ impl Gate {
     pub(super) fn admit(&self) -> Result<Option<OwnedSemaphorePermit>, Full> {
         match &self.permits {
             None => Ok(None),
-            Some(permits) => Arc::clone(permits).try_acquire_owned().map(Some).map_err(|_| Full),
+            Some(permits) => Arc::clone(permits)
+                .try_acquire_owned()
+                .map(Some)
+                .map_err(|_| Full),
         }
     }
 }

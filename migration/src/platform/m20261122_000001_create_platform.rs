@@ -21,7 +21,11 @@ impl MigrationTrait for Migration {
                     .col(small("state"))
                     .col(small("placement_kind"))
                     .col(optional_text("placement_database", 63))
-                    .col(ColumnDef::new("placement_url_sealed").var_binary(4096).null())
+                    .col(
+                        ColumnDef::new("placement_url_sealed")
+                            .var_binary(4096)
+                            .null(),
+                    )
                     .col(document("settings"))
                     .col(count("settings_version"))
                     .col(number("revision"))
@@ -33,7 +37,11 @@ impl MigrationTrait for Migration {
             .await?;
         manager
             .create_index(
-                Index::create().name("ix_tenants_revision").table("tenants").col("revision").take(),
+                Index::create()
+                    .name("ix_tenants_revision")
+                    .table("tenants")
+                    .col("revision")
+                    .take(),
             )
             .await?;
         manager
@@ -71,7 +79,11 @@ impl MigrationTrait for Migration {
                     .col(number("tenant_id"))
                     .col(text("kid", 64))
                     .col(text("algorithm", 16))
-                    .col(ColumnDef::new("private_key_sealed").var_binary(4096).not_null())
+                    .col(
+                        ColumnDef::new("private_key_sealed")
+                            .var_binary(4096)
+                            .not_null(),
+                    )
                     .col(document("public_jwk"))
                     .col(number("created_at"))
                     .primary_key(Index::create().col("tenant_id").col("kid"))

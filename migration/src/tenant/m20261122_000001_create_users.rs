@@ -41,10 +41,19 @@ async fn create_users(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .take(),
         )
         .await?;
-    for (name, column) in [("uq_users_username", "username"), ("uq_users_skeleton", "skeleton")] {
+    for (name, column) in [
+        ("uq_users_username", "username"),
+        ("uq_users_skeleton", "skeleton"),
+    ] {
         manager
             .create_index(
-                Index::create().name(name).table("users").col("tenant_id").col(column).unique().take(),
+                Index::create()
+                    .name(name)
+                    .table("users")
+                    .col("tenant_id")
+                    .col(column)
+                    .unique()
+                    .take(),
             )
             .await?;
     }
@@ -97,12 +106,18 @@ async fn create_refresh_tokens(manager: &SchemaManager<'_>) -> Result<(), DbErr>
                 .take(),
         )
         .await?;
-    for (name, column) in
-        [("ix_refresh_tokens_user_id", "user_id"), ("ix_refresh_tokens_expires_at", "expires_at")]
-    {
+    for (name, column) in [
+        ("ix_refresh_tokens_user_id", "user_id"),
+        ("ix_refresh_tokens_expires_at", "expires_at"),
+    ] {
         manager
             .create_index(
-                Index::create().name(name).table("refresh_tokens").col("tenant_id").col(column).take(),
+                Index::create()
+                    .name(name)
+                    .table("refresh_tokens")
+                    .col("tenant_id")
+                    .col(column)
+                    .take(),
             )
             .await?;
     }
@@ -120,7 +135,12 @@ async fn create_saved_answers(manager: &SchemaManager<'_>) -> Result<(), DbErr> 
                 .col(number("user_id"))
                 .col(number("created_at"))
                 .col(number("expires_at"))
-                .primary_key(Index::create().col("tenant_id").col("operation").col("key_hash"))
+                .primary_key(
+                    Index::create()
+                        .col("tenant_id")
+                        .col("operation")
+                        .col("key_hash"),
+                )
                 .take(),
         )
         .await?;

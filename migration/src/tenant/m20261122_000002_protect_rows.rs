@@ -22,7 +22,10 @@ impl MigrationTrait for Migration {
                  ALTER TABLE {table} FORCE ROW LEVEL SECURITY;
                  CREATE POLICY one_tenant ON {table} USING ({own_rows}) WITH CHECK ({own_rows});"
             );
-            manager.get_connection().execute_unprepared(&statements).await?;
+            manager
+                .get_connection()
+                .execute_unprepared(&statements)
+                .await?;
         }
         Ok(())
     }

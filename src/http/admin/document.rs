@@ -16,7 +16,10 @@ pub(super) struct Attributes {
 
 impl Attributes {
     pub(super) fn new(attributes: Map<String, Value>) -> Self {
-        Self { left: attributes, faults: Vec::new() }
+        Self {
+            left: attributes,
+            faults: Vec::new(),
+        }
     }
 
     /// Takes an attribute and reads it; absent and unreadable ones yield `None`, the latter with a fault.
@@ -49,7 +52,8 @@ impl Attributes {
 
     /// Notes a fault of an attribute.
     pub(super) fn fault(&mut self, name: &str, detail: &str) {
-        self.faults.push((format!("/data/attributes/{name}"), detail.to_owned()));
+        self.faults
+            .push((format!("/data/attributes/{name}"), detail.to_owned()));
     }
 
     /// Refuses what was not taken, and everything that was found.
@@ -58,14 +62,20 @@ impl Attributes {
         for name in unknown {
             self.fault(&name, "no such attribute");
         }
-        if self.faults.is_empty() { Ok(()) } else { Err(Refusal::Unprocessable(self.faults)) }
+        if self.faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Refusal::Unprocessable(self.faults))
+        }
     }
 }
 
 /// A text of at most `most` characters.
 pub(super) fn text(most: usize) -> impl Fn(Value) -> Option<String> {
     move |value| match value {
-        Value::String(text) if text.chars().count() <= most && !text.chars().any(char::is_control) => {
+        Value::String(text)
+            if text.chars().count() <= most && !text.chars().any(char::is_control) =>
+        {
             Some(text)
         }
         _ => None,
@@ -88,7 +98,10 @@ pub(super) fn query(
     request: &HttpRequest,
     filters: &[&str],
 ) -> Result<(Page, Vec<(String, String)>), Refusal> {
-    let mut page = Page { after: 0, size: DEFAULT_SIZE };
+    let mut page = Page {
+        after: 0,
+        size: DEFAULT_SIZE,
+    };
     let mut found = Vec::new();
     let pairs = actix_web::web::Query::<Vec<(String, String)>>::from_query(request.query_string())
         .map_err(|_| unprocessable("", "the query cannot be read"))?;
@@ -103,7 +116,12 @@ pub(super) fn query(
                 _ => return Err(unprocessable("", "page[after] must come from links.next")),
             },
             _ if filters.contains(&name.as_str()) => found.push((name, value)),
-            _ => return Err(unprocessable("", &format!("no such query parameter: {name}"))),
+            _ => {
+                return Err(unprocessable(
+                    "",
+                    &format!("no such query parameter: {name}"),
+                ));
+            }
         }
     }
     Ok((page, found))
@@ -123,7 +141,11 @@ pub(super) fn list<T>(
         let kept = request
             .query_string()
             .split('&')
-            .filter(|pair| !pair.is_empty() && !pair.starts_with("page%5Bafter%5D=") && !pair.starts_with("page[after]="))
+            .filter(|pair| {
+                !pair.is_empty()
+                    && !pair.starts_with("page%5Bafter%5D=")
+                    && !pair.starts_with("page[after]=")
+            })
             .chain([format!("page%5Bafter%5D={}", id(last)).as_str()])
             .collect::<Vec<_>>()
             .join("&");

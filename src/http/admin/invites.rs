@@ -32,17 +32,30 @@ pub(crate) async fn issue(
             Attributes::new(read_attributes(&request, payload, &operators, TYPE).await?);
         let code = attributes.take("code", CODE, chosen_code);
         let count = attributes.take("count", "1 to 1000", |value| {
-            usize::try_from(value.as_u64().filter(|count| (1..=MOST_AT_ONCE).contains(count))?).ok()
+            usize::try_from(
+                value
+                    .as_u64()
+                    .filter(|count| (1..=MOST_AT_ONCE).contains(count))?,
+            )
+            .ok()
         });
         let max_uses = attributes.take("max_uses", "1 to 1000000", |value| {
-            i32::try_from(value.as_i64()?).ok().filter(|uses| (1..=1_000_000).contains(uses))
+            i32::try_from(value.as_i64()?)
+                .ok()
+                .filter(|uses| (1..=1_000_000).contains(uses))
         });
-        let expires_at = attributes.take("expires_at", "a date and time in the future (RFC 3339), or null", |value| {
-            if value.is_null() {
-                return Some(None);
-            }
-            Timestamp::parse_rfc3339(value.as_str()?).filter(|end| *end > now).map(Some)
-        });
+        let expires_at = attributes.take(
+            "expires_at",
+            "a date and time in the future (RFC 3339), or null",
+            |value| {
+                if value.is_null() {
+                    return Some(None);
+                }
+                Timestamp::parse_rfc3339(value.as_str()?)
+                    .filter(|end| *end > now)
+                    .map(Some)
+            },
+        );
         let note = attributes.take("note", "text of at most 200 characters", text(200));
         if code.is_some() && count.is_some() {
             attributes.fault("count", "a chosen code is one code");
@@ -75,10 +88,18 @@ pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> Ht
         let key = tenant_key(&request)?;
         let (page, _) = query(&request, &[])?;
         let limit = page.size as u64 + 1;
-        let invites =
-            operators.admin.list_invites(&key, InviteId::from_i64(page.after), limit).await?;
+        let invites = operators
+            .admin
+            .list_invites(&key, InviteId::from_i64(page.after), limit)
+            .await?;
         let now = operators.admin.now();
-        Ok(page_of(&request, &page, invites, |invite| invite.id.as_i64(), |invite| resource(invite, now)))
+        Ok(page_of(
+            &request,
+            &page,
+            invites,
+            |invite| invite.id.as_i64(),
+            |invite| resource(invite, now),
+        ))
     })
     .await
 }
@@ -86,9 +107,14 @@ pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> Ht
 /// `GET /admin/v1/tenants/{key}/invites/{code}`
 pub(crate) async fn show(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, async |_| {
-        let invite =
-            operators.admin.get_invite(&tenant_key(&request)?, &named_code(&request)?).await?;
-        Ok(one(StatusCode::OK, resource(&invite, operators.admin.now())))
+        let invite = operators
+            .admin
+            .get_invite(&tenant_key(&request)?, &named_code(&request)?)
+            .await?;
+        Ok(one(
+            StatusCode::OK,
+            resource(&invite, operators.admin.now()),
+        ))
     })
     .await
 }

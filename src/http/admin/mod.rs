@@ -58,14 +58,22 @@ where
     })
 }
 
-async fn authenticate(request: &HttpRequest, operators: &Operators) -> Result<Administrator, Refusal> {
-    let field = request.headers().get(header::AUTHORIZATION).and_then(|field| field.to_str().ok());
+async fn authenticate(
+    request: &HttpRequest,
+    operators: &Operators,
+) -> Result<Administrator, Refusal> {
+    let field = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|field| field.to_str().ok());
     let token = field.and_then(|field| match field.split_at_checked(7) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer ") => Some(token.trim()),
         _ => None,
     });
     // Proxies stand in front of the public listener; this one sees its callers itself.
-    let address = request.peer_addr().map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip());
+    let address = request
+        .peer_addr()
+        .map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip());
     Ok(operators.admin.authenticate(token, address).await?)
 }
 
@@ -76,8 +84,17 @@ async fn read_attributes(
     operators: &Operators,
     kind: &'static str,
 ) -> Result<Map<String, Value>, Refusal> {
-    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    media_type(text(header::CONTENT_TYPE), text(header::CONTENT_ENCODING), Dialect::Standard)?;
+    let text = |name| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    media_type(
+        text(header::CONTENT_TYPE),
+        text(header::CONTENT_ENCODING),
+        Dialect::Standard,
+    )?;
     let time = Duration::from_millis(operators.settings.body_timeout_ms);
     let body = body::read(request, payload, MOST_BODY, time).await?;
     let mut document = parse_strict(&body).map_err(|fault| match fault {
@@ -86,7 +103,9 @@ async fn read_attributes(
         JsonFault::TooDeep => Refusal::TooDeep,
     })?;
     let data = document.get_mut("data").map(Value::take);
-    let Some(Value::Object(mut data)) = data else { return Err(Refusal::NotAnEnvelope) };
+    let Some(Value::Object(mut data)) = data else {
+        return Err(Refusal::NotAnEnvelope);
+    };
     match data.get("type") {
         Some(Value::String(found)) if found != kind => {
             return Err(Refusal::Conflict {
@@ -150,7 +169,9 @@ impl From<AdminError> for Refusal {
                     .collect(),
             ),
             AdminError::Placement(detail) => unprocessable("/data/attributes/placement", detail),
-            AdminError::Unavailable => RegistrationError::Unavailable(Duration::from_secs(1)).into(),
+            AdminError::Unavailable => {
+                RegistrationError::Unavailable(Duration::from_secs(1)).into()
+            }
             AdminError::Internal => Self::Internal,
         }
     }

@@ -35,7 +35,8 @@ pub(crate) async fn create(
         let name = attributes.take("name", "text of at most 200 characters", text(200));
         let hosts = attributes.take("hosts", HOSTS, hosts);
         let placement = attributes.take("placement", PLACEMENT, placement);
-        let settings = attributes.take("settings", "an object", |value| Some(read_settings(&value)));
+        let settings =
+            attributes.take("settings", "an object", |value| Some(read_settings(&value)));
         attributes.finish()?;
         let key = key.ok_or(Refusal::Internal)?;
         let wanted = TenantRequest {
@@ -62,9 +63,17 @@ pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> Ht
             None => None,
         };
         let limit = page.size as u64 + 1;
-        let tenants =
-            operators.admin.list_tenants(TenantId::from_i64(page.after), limit, state).await?;
-        Ok(page_of(&request, &page, tenants, |tenant| tenant.id.as_i64(), resource))
+        let tenants = operators
+            .admin
+            .list_tenants(TenantId::from_i64(page.after), limit, state)
+            .await?;
+        Ok(page_of(
+            &request,
+            &page,
+            tenants,
+            |tenant| tenant.id.as_i64(),
+            resource,
+        ))
     })
     .await
 }
@@ -91,7 +100,9 @@ pub(crate) async fn change(
         let update = TenantUpdate {
             name: attributes.take("name", "text of at most 200 characters", text(200)),
             hosts: attributes.take("hosts", HOSTS, hosts),
-            settings: attributes.take("settings", "an object", |value| value.is_object().then_some(value)),
+            settings: attributes.take("settings", "an object", |value| {
+                value.is_object().then_some(value)
+            }),
             settings_version: attributes.take("settings_version", "a version number", |value| {
                 i32::try_from(value.as_i64()?).ok()
             }),
@@ -106,7 +117,10 @@ pub(crate) async fn change(
 /// `POST /admin/v1/tenants/{key}/suspend`
 pub(crate) async fn suspend(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, async |by| {
-        let record = operators.admin.suspend_tenant(&by, &tenant_key(&request)?).await?;
+        let record = operators
+            .admin
+            .suspend_tenant(&by, &tenant_key(&request)?)
+            .await?;
         Ok(shown(StatusCode::OK, &record))
     })
     .await
@@ -115,7 +129,10 @@ pub(crate) async fn suspend(request: HttpRequest, operators: Data<Operators>) ->
 /// `POST /admin/v1/tenants/{key}/resume`
 pub(crate) async fn resume(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, async |by| {
-        let record = operators.admin.resume_tenant(&by, &tenant_key(&request)?).await?;
+        let record = operators
+            .admin
+            .resume_tenant(&by, &tenant_key(&request)?)
+            .await?;
         Ok(shown(StatusCode::OK, &record))
     })
     .await
@@ -124,15 +141,17 @@ pub(crate) async fn resume(request: HttpRequest, operators: Data<Operators>) -> 
 /// `DELETE /admin/v1/tenants/{key}`
 pub(crate) async fn delete(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, async |by| {
-        operators.admin.delete_tenant(&by, &tenant_key(&request)?).await?;
+        operators
+            .admin
+            .delete_tenant(&by, &tenant_key(&request)?)
+            .await?;
         Ok(HttpResponse::NoContent().finish())
     })
     .await
 }
 
 const HOSTS: &str = "a list of at most 100 different host names, without ports";
-const PLACEMENT: &str =
-    r#"{"kind":"own"}, {"kind":"own","url":"postgres://..."} or {"kind":"shared","database":"name"}"#;
+const PLACEMENT: &str = r#"{"kind":"own"}, {"kind":"own","url":"postgres://..."} or {"kind":"shared","database":"name"}"#;
 
 fn hosts(value: Value) -> Option<Vec<HostName>> {
     let list = value.as_array().filter(|list| list.len() <= MOST_HOSTS)?;
@@ -176,7 +195,9 @@ fn resource(record: &TenantRecord) -> Value {
     let placement = match &record.placement {
         Placement::OwnFile => json!({ "kind": "own", "backend": "sqlite" }),
         Placement::OwnUrl(_) => json!({ "kind": "own", "backend": "url" }),
-        Placement::Shared(name) => json!({ "kind": "shared", "database": name, "backend": "shared" }),
+        Placement::Shared(name) => {
+            json!({ "kind": "shared", "database": name, "backend": "shared" })
+        }
     };
     let hosts: Vec<&str> = record.hosts.iter().map(HostName::as_str).collect();
     json!({

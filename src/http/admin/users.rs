@@ -16,8 +16,17 @@ pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> Ht
         let key = tenant_key(&request)?;
         let (page, _) = query(&request, &[])?;
         let limit = page.size as u64 + 1;
-        let users = operators.admin.list_users(&key, UserId::from_i64(page.after), limit).await?;
-        Ok(page_of(&request, &page, users, |user| user.id.as_i64(), resource))
+        let users = operators
+            .admin
+            .list_users(&key, UserId::from_i64(page.after), limit)
+            .await?;
+        Ok(page_of(
+            &request,
+            &page,
+            users,
+            |user| user.id.as_i64(),
+            resource,
+        ))
     })
     .await
 }
