@@ -47,11 +47,22 @@ pub(crate) fn optional_text(name: &'static str, length: u32) -> ColumnDef {
 }
 
 /// A text of any length that every row has.
-pub(crate) fn document(name: &'static str) -> ColumnDef {
-    ColumnDef::new(name).text().not_null().take()
+pub(crate) fn document(manager: &SchemaManager<'_>, name: &'static str) -> ColumnDef {
+    long_text(manager, name).not_null().take()
 }
 
 /// A text of any length that a row may lack.
-pub(crate) fn optional_document(name: &'static str) -> ColumnDef {
-    ColumnDef::new(name).text().null().take()
+pub(crate) fn optional_document(manager: &SchemaManager<'_>, name: &'static str) -> ColumnDef {
+    long_text(manager, name).null().take()
+}
+
+/// MySQL's plain TEXT ends at 64 KiB, which a long word list exceeds.
+fn long_text(manager: &SchemaManager<'_>, name: &'static str) -> ColumnDef {
+    let mut column = ColumnDef::new(name);
+    if manager.get_database_backend() == DbBackend::MySql {
+        column.custom("longtext");
+    } else {
+        column.text();
+    }
+    column
 }

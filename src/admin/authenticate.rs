@@ -59,7 +59,8 @@ pub async fn create_administrator(
 }
 
 impl Admin {
-    /// Who the bearer of this token is. Wrong tokens are counted per address and soon refused unread; good ones are not.
+    /// Who the bearer of this token is. Wrong tokens are counted per address and soon answered with a wait; good ones are
+    /// not, so that nobody can lock an administrator out.
     ///
     /// # Errors
     /// [`AdminError::Unauthenticated`] or [`AdminError::TooManyAttempts`].

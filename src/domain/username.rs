@@ -80,12 +80,22 @@ impl Username {
         };
         let refused = has_misplaced_marks(&name.canonical)
             || (!rules.allow_mixed_script && mixes_scripts(&name.canonical))
+            || name.outgrows_its_columns()
             || name.is_reserved(rules);
         if refused {
             Err(Fault::InvalidName)
         } else {
             Ok(name)
         }
+    }
+
+    /// One character can stand for up to eighteen, and the databases keep a bounded number (`users.username`, 255;
+    /// `users.skeleton`, 512).
+    fn outgrows_its_columns(&self) -> bool {
+        let skeleton = self.skeleton.as_deref().unwrap_or_default();
+        code_points(&self.display) > 255
+            || code_points(&self.canonical) > 255
+            || code_points(skeleton) > 512
     }
 
     /// As the user wrote it, without white space, in NFC.
@@ -360,6 +370,17 @@ mod tests {
             Err(vec![Fault::ForbiddenCharacter]),
             "zero width is no white space"
         );
+    }
+
+    #[test]
+    fn a_name_that_outgrows_the_database_is_refused_before_it() {
+        let settings = TenantSettings::from_json(&serde_json::json!({
+            "username": {"max_length": 64, "characters": "any", "allow_mixed_script": true}
+        }))
+        .unwrap();
+        let ligatures = "\u{fdfa}".repeat(64);
+        let faults = Username::parse(&ligatures, &settings).unwrap_err();
+        assert_eq!(faults, vec![Fault::InvalidName]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `POST /api/register` (`docs/contract.md`, sections 1 to 6).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;
@@ -34,7 +34,9 @@ pub(super) async fn register(
     payload: Payload,
     site: Data<Site>,
 ) -> HttpResponse {
-    let begun = site.clock.monotonic();
+    let deadline = site.clock.monotonic() + site.request_timeout();
+    // The body is read before anything is refused, since a connection with an unread body cannot be used again.
+    let body = read_body(&request, payload, &site).await;
     let visit = match site.visit(&request).await {
         Ok(visit) => visit,
         Err(Unserved {
@@ -43,8 +45,7 @@ pub(super) async fn register(
             language,
         }) => return refuse(&refusal, dialect, language),
     };
-    let deadline = begun + site.request_timeout();
-    let call = match read_call(&request, payload, &site, &visit, deadline).await {
+    let call = match body.and_then(|body| read_call(&request, &body, &visit, deadline)) {
         Ok(call) => call,
         Err(refusal) => return refuse(&refusal, visit.dialect, visit.language),
     };
@@ -59,12 +60,20 @@ pub(super) async fn register(
     response
 }
 
-async fn read_call(
+async fn read_body(
     request: &HttpRequest,
     payload: Payload,
     site: &Site,
+) -> Result<Vec<u8>, Refusal> {
+    let time = Duration::from_millis(site.settings.body_timeout_ms);
+    body::read(request, payload, site.settings.max_body_bytes, time).await
+}
+
+fn read_call(
+    request: &HttpRequest,
+    body: &[u8],
     visit: &Visit,
-    deadline: std::time::Instant,
+    deadline: Instant,
 ) -> Result<RegistrationRequest, Refusal> {
     let headers = request.headers();
     let media = media_type(
@@ -76,10 +85,8 @@ async fn read_call(
         )?,
         visit.dialect,
     )?;
-    let time = Duration::from_millis(site.settings.body_timeout_ms);
-    let body = body::read(request, payload, site.settings.max_body_bytes, time).await?;
     Ok(RegistrationRequest {
-        registration: read_registration(media, &body, visit.dialect)?,
+        registration: read_registration(media, body, visit.dialect)?,
         requester: visit.requester,
         access_token: access_token(request, visit.dialect),
         idempotency_key: idempotency_key(headers)?,

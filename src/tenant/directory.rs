@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use actix::{Arbiter, MailboxError};
 use governor::clock::QuantaClock;
-use tokio::sync::watch;
+use tokio::sync::{MutexGuard, watch};
 
 use super::error::{RETRY_AFTER, TenantError};
 use super::invite_hints::InviteHints;
@@ -22,7 +22,7 @@ use super::names::{Issuers, Names, Tenant};
 use super::placement::Databases;
 use super::rate_limit::{Limited, Standing, kind_name};
 use super::settings::TenantsSettings;
-use super::slot::{Call, Gate, GateMeans, Slot};
+use super::slot::{Call, Gate, GateMeans, LaunchHistory, Slot};
 use crate::clock::{Clock, Entropy};
 use crate::domain::host_name::HostName;
 use crate::domain::ids::TenantId;
@@ -440,7 +440,10 @@ impl Directory {
         by_idleness.sort_by_key(|slot| std::cmp::Reverse(slot.idle(now)));
         for slot in by_idleness.iter().take(8) {
             // A slot that is being changed is no candidate; waiting for it could wait for ourselves.
-            if slot.changing.try_lock().is_ok() && self.drain(slot, false).await {
+            let Ok(changing) = slot.changing.try_lock() else {
+                continue;
+            };
+            if self.drain_held(slot, false, &changing).await {
                 self.0.metrics.actor_evicted();
                 return Ok(());
             }
@@ -451,7 +454,17 @@ impl Directory {
 
     /// Drains a slot's actor; with `insist`, waits until nobody calls it. Tells whether an actor was drained.
     async fn drain(&self, slot: &Arc<Slot>, insist: bool) -> bool {
-        let _changing = slot.changing.lock().await;
+        let changing = slot.changing.lock().await;
+        self.drain_held(slot, insist, &changing).await
+    }
+
+    /// As [`Directory::drain`], for whoever holds the slot's lock already.
+    async fn drain_held(
+        &self,
+        slot: &Arc<Slot>,
+        insist: bool,
+        _changing: &MutexGuard<'_, LaunchHistory>,
+    ) -> bool {
         let begun = self.0.clock.monotonic();
         let live = loop {
             match slot.take_if_unused() {

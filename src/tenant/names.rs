@@ -54,8 +54,8 @@ pub(super) struct Names {
     seen: AtomicI64,
     /// Rises with every change seen: a record read before it may be old.
     changes: AtomicU64,
-    /// Changes of the last look. They are forgotten once more at the next one, since a look-up that ran beside the
-    /// first time may have remembered the old record just after it.
+    /// Changes of the last look. They are taken in once more at the next one: a look-up that ran beside the first time
+    /// may have remembered the old record just after it, or the database may have failed in between.
     lately_changed: std::sync::Mutex<Vec<TenantKey>>,
 }
 
@@ -148,27 +148,27 @@ impl Names {
 
     /// Looks for changes that other processes made; gives the tenants that changed.
     pub(super) async fn look_for_changes(&self) -> Result<Vec<Arc<Tenant>>, TenantError> {
-        let lately = std::mem::take(&mut *lock(&self.lately_changed));
-        for key in lately {
-            self.by_key.invalidate(&key).await;
-        }
         let seen = self.seen.load(Ordering::Acquire);
-        let changed = self
+        let fresh = self
             .platform
             .tenants_changed_since(seen, CHANGES_AT_ONCE)
             .await?;
-        let Some((_, last)) = changed.last() else {
+        let lately = std::mem::take(&mut *lock(&self.lately_changed));
+        if fresh.is_empty() && lately.is_empty() {
             return Ok(Vec::new());
-        };
+        }
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.by_host.invalidate_all();
-        let mut tenants = Vec::with_capacity(changed.len());
-        for (key, _) in &changed {
+        let mut tenants = Vec::with_capacity(fresh.len() + lately.len());
+        for key in lately.iter().chain(fresh.iter().map(|(key, _)| key)) {
             self.by_key.invalidate(key).await;
-            tenants.extend(self.by_key(key).await?);
+            // A row that cannot be read keeps nobody else's change from being seen.
+            tenants.extend(self.by_key(key).await.ok().flatten());
         }
-        *lock(&self.lately_changed) = changed.iter().map(|(key, _)| key.clone()).collect();
-        self.seen.store(*last, Ordering::Release);
+        if let Some((_, last)) = fresh.last() {
+            self.seen.store(*last, Ordering::Release);
+        }
+        *lock(&self.lately_changed) = fresh.into_iter().map(|(key, _)| key).collect();
         Ok(tenants)
     }
 

@@ -26,7 +26,7 @@ impl MigrationTrait for Migration {
                             .var_binary(4096)
                             .null(),
                     )
-                    .col(document("settings"))
+                    .col(document(manager, "settings"))
                     .col(count("settings_version"))
                     .col(number("revision"))
                     .col(number("created_at"))
@@ -66,7 +66,7 @@ impl MigrationTrait for Migration {
                 table::create(manager, "tenant_settings")
                     .col(number("tenant_id"))
                     .col(count("version"))
-                    .col(document("settings"))
+                    .col(document(manager, "settings"))
                     .col(text("changed_by", 100))
                     .col(number("created_at"))
                     .primary_key(Index::create().col("tenant_id").col("version"))
@@ -84,7 +84,7 @@ impl MigrationTrait for Migration {
                             .var_binary(4096)
                             .not_null(),
                     )
-                    .col(document("public_jwk"))
+                    .col(document(manager, "public_jwk"))
                     .col(number("created_at"))
                     .primary_key(Index::create().col("tenant_id").col("kid"))
                     .take(),
@@ -110,8 +110,8 @@ impl MigrationTrait for Migration {
                     .col(text("action", 64))
                     .col(optional_number("tenant_id"))
                     .col(text("subject", 255))
-                    .col(optional_document("before"))
-                    .col(optional_document("after"))
+                    .col(optional_document(manager, "before"))
+                    .col(optional_document(manager, "after"))
                     .take(),
             )
             .await?;

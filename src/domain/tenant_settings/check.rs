@@ -1,0 +1,239 @@
+//! The ranges of a tenant's settings, and what may stand but weakens it.
+
+use super::{LIMITS, Limits, SettingsFault, TenantSettings, TokenRules, fault};
+use crate::domain::dialect::Dialect;
+use crate::domain::text::code_points;
+
+const MAX_UTC_OFFSET_MINUTES: u16 = 14 * 60;
+const MAX_WORDS: usize = 10_000;
+const MAX_WORD_LENGTH: u32 = 64;
+const MAX_NAME_LENGTH: u32 = 64;
+const MAX_RESERVED_NAMES: usize = 1000;
+const LEAST_PASSWORD_LENGTH: u32 = 6;
+const ADVISED_PASSWORD_LENGTH: u32 = 8;
+const MAX_PASSWORD_LENGTH: u32 = 256;
+const MAX_RATE_CALLS: u32 = 1_000_000;
+const MAX_RATE_SECONDS: u32 = 86_400;
+const LEAST_TOKEN_SECONDS: u32 = 60;
+const MAX_TOKEN_SECONDS: u32 = 31_536_000;
+const MAX_ISSUER_LENGTH: u32 = 255;
+const MAX_CLOSE_MESSAGE_LENGTH: u32 = 500;
+
+impl TenantSettings {
+    /// Every value that is of its type but out of its range, or at odds with another.
+    #[must_use]
+    pub fn validate(&self) -> Vec<SettingsFault> {
+        let mut checks = Checks(Vec::new());
+        let offset = self.utc_offset.0.unsigned_abs();
+        checks.need(
+            offset <= MAX_UTC_OFFSET_MINUTES,
+            "utc_offset",
+            "must lie between -840 and 840 minutes",
+        );
+        self.check_words(&mut checks);
+        self.check_username(&mut checks);
+        self.check_password(&mut checks);
+        self.check_limits(&mut checks);
+        self.check_tokens(&mut checks);
+        let message_length = code_points(&self.site.close_message);
+        checks.need(
+            message_length <= MAX_CLOSE_MESSAGE_LENGTH,
+            "site.close_message",
+            "must have at most 500 characters",
+        );
+        checks.0
+    }
+
+    /// What may stand, but weakens the tenant; for the administrator's eyes.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<SettingsFault> {
+        let mut checks = Checks(Vec::new());
+        let is_advised = self.password.min_length >= ADVISED_PASSWORD_LENGTH;
+        checks.need(
+            is_advised,
+            "password.min_length",
+            "fewer than 8 characters are easily guessed",
+        );
+        let Limits {
+            per_address,
+            per_username,
+            per_tenant,
+            in_flight,
+        } = &self.limits;
+        let on = [
+            per_address.is_some(),
+            per_username.is_some(),
+            per_tenant.is_some(),
+            in_flight.is_some(),
+        ];
+        for (name, is_on) in LIMITS.into_iter().zip(on) {
+            checks.need(
+                is_on,
+                &format!("limits.{name}"),
+                "this limit is switched off",
+            );
+        }
+        checks.0
+    }
+
+    fn check_words(&self, checks: &mut Checks) {
+        let words = &self.registration.words;
+        checks.need(
+            words.len() <= MAX_WORDS,
+            "registration.words",
+            "must be at most 10,000",
+        );
+        for (index, word) in words.iter().enumerate().take(MAX_WORDS) {
+            let path = format!("registration.words[{index}].word");
+            let length = code_points(&word.word);
+            checks.need(
+                (1..=MAX_WORD_LENGTH).contains(&length),
+                &path,
+                "must have 1 to 64 characters",
+            );
+            let stands = length == 0 || word.pieces().is_some();
+            checks.need(
+                stands,
+                &path,
+                "needs text, and braces only as {n} with one or two digits",
+            );
+        }
+    }
+
+    fn check_username(&self, checks: &mut Checks) {
+        let rules = &self.username;
+        let range = 1..=MAX_NAME_LENGTH;
+        checks.need(
+            range.contains(&rules.min_length),
+            "username.min_length",
+            "must lie between 1 and 64",
+        );
+        checks.need(
+            range.contains(&rules.max_length),
+            "username.max_length",
+            "must lie between 1 and 64",
+        );
+        checks.need(
+            rules.min_length <= rules.max_length,
+            "username.min_length",
+            "must not exceed username.max_length",
+        );
+        checks.need(
+            rules.reserved.len() <= MAX_RESERVED_NAMES,
+            "username.reserved",
+            "must be at most 1,000",
+        );
+        for (index, name) in rules.reserved.iter().enumerate().take(MAX_RESERVED_NAMES) {
+            let path = format!("username.reserved[{index}]");
+            checks.need(
+                code_points(name) <= MAX_NAME_LENGTH,
+                &path,
+                "must have at most 64 characters",
+            );
+        }
+    }
+
+    fn check_password(&self, checks: &mut Checks) {
+        let (min, max) = (self.password.min_length, self.password_max_length());
+        let (least_max, advice) = match self.dialect {
+            Dialect::Standard => (64, "must lie between 64 and 256"),
+            Dialect::Discuzq => (50, "must lie between 50 and 256"),
+        };
+        let least_is_fine = (LEAST_PASSWORD_LENGTH..=128).contains(&min);
+        checks.need(
+            least_is_fine,
+            "password.min_length",
+            "must lie between 6 and 128",
+        );
+        checks.need(
+            (least_max..=MAX_PASSWORD_LENGTH).contains(&max),
+            "password.max_length",
+            advice,
+        );
+        checks.need(
+            min <= max,
+            "password.min_length",
+            "must not exceed the most that is allowed",
+        );
+    }
+
+    fn check_limits(&self, checks: &mut Checks) {
+        let Limits {
+            per_address,
+            per_username,
+            per_tenant,
+            in_flight,
+        } = &self.limits;
+        for (name, rate) in LIMITS
+            .into_iter()
+            .zip([per_address, per_username, per_tenant])
+        {
+            let Some(rate) = rate else { continue };
+            let path = format!("limits.{name}");
+            checks.need(
+                rate.calls.get() <= MAX_RATE_CALLS,
+                &path,
+                "calls must be at most 1,000,000",
+            );
+            checks.need(
+                rate.seconds.get() <= MAX_RATE_SECONDS,
+                &path,
+                "seconds must be at most 86,400",
+            );
+        }
+        let in_flight_is_fine = in_flight.is_none_or(|calls| calls.get() <= MAX_RATE_CALLS);
+        checks.need(
+            in_flight_is_fine,
+            "limits.in_flight",
+            "must be at most 1,000,000",
+        );
+    }
+
+    fn check_tokens(&self, checks: &mut Checks) {
+        let range = LEAST_TOKEN_SECONDS..=MAX_TOKEN_SECONDS;
+        let TokenRules {
+            access_seconds,
+            refresh_seconds,
+            issuer,
+        } = &self.tokens;
+        checks.need(
+            range.contains(access_seconds),
+            "tokens.access_seconds",
+            "must lie between 60 and 31,536,000",
+        );
+        checks.need(
+            range.contains(refresh_seconds),
+            "tokens.refresh_seconds",
+            "must lie between 60 and 31,536,000",
+        );
+        let issuer_is_fine = issuer.as_deref().is_none_or(is_web_address);
+        checks.need(
+            issuer_is_fine,
+            "tokens.issuer",
+            "must be an http or https address of at most 255 characters",
+        );
+    }
+}
+
+fn is_web_address(text: &str) -> bool {
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let is_plain = !text
+        .chars()
+        .any(|character| character.is_whitespace() || character.is_control());
+    let has_host =
+        rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', ':', '?', '#']));
+    is_plain && has_host && code_points(text) <= MAX_ISSUER_LENGTH
+}
+
+/// Collects what does not hold.
+struct Checks(Vec<SettingsFault>);
+
+impl Checks {
+    fn need(&mut self, holds: bool, path: &str, detail: &str) {
+        if !holds {
+            self.0.push(fault(path, detail));
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! What a platform admin can set for a tenant. Stored as JSON, versioned; a version that fails its checks never becomes current.
+
+mod check;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::num::NonZeroU32;
+
+use serde::{Deserialize, Serialize};
+
+use super::dialect::Dialect;
+use super::language::Language;
+use super::password::CharacterClass;
+
+pub use self::read::merged;
+
+/// The limits that `null` switches off.
+const LIMITS: [&str; 4] = ["per_address", "per_username", "per_tenant", "in_flight"];
+
+/// All settings of one tenant. Every part has a default, so an empty object is valid.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TenantSettings {
+    /// How answers are shaped.
+    pub dialect: Dialect,
+    /// The language of messages when the request asks for none that we have.
+    pub locale: Language,
+    /// Dates in answers stand at this offset from UTC, in minutes (contract section 1: Asia/Shanghai).
+    pub utc_offset: UtcOffsetMinutes,
+    /// Who may register, and how.
+    pub registration: RegistrationRules,
+    /// What a user name may be.
+    pub username: UsernameRules,
+    /// What a password may be.
+    pub password: PasswordRules,
+    /// How much, how fast. `null` switches a limit off.
+    pub limits: Limits,
+    /// Life of tokens.
+    pub tokens: TokenRules,
+    /// Platforms on which the site is closed.
+    pub site: SiteRules,
+}
+
+/// Minutes east of UTC, from -14 to +14 hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UtcOffsetMinutes(pub i16);
+
+impl Default for UtcOffsetMinutes {
+    fn default() -> Self {
+        Self(8 * 60)
+    }
+}
+
+/// Who may register (contract section 2.4).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RegistrationRules {
+    /// Whether anybody may register (`register_close` of the contract, with its sense put right).
+    pub open: bool,
+    /// New accounts wait for a moderator, and a reason is required (`register_validate`).
+    pub approval: bool,
+    /// An invite code is required; an extension of the contract.
+    pub invite_required: bool,
+    /// The HTTP status of success: 200 as documented, or 201 as the original's source has it (contract section 3).
+    pub success_status: SuccessStatus,
+    /// Words that a user name is searched for (contract section 2.5, step 4).
+    pub words: Vec<CensoredWord>,
+}
+
+impl Default for RegistrationRules {
+    fn default() -> Self {
+        Self {
+            open: true,
+            approval: false,
+            invite_required: false,
+            success_status: SuccessStatus::Ok,
+            words: Vec::new(),
+        }
+    }
+}
+
+/// The HTTP status of a successful registration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SuccessStatus {
+    /// The published documentation's answer.
+    #[default]
+    Ok,
+    /// The original source's answer.
+    Created,
+}
+
+/// A word and what to do with a name that holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CensoredWord {
+    /// Matched anywhere in the name, whatever the case; `{n}` (one or two digits) stands for up to n characters.
+    pub word: String,
+    /// What follows from a match.
+    pub action: CensorAction,
+}
+
+/// A piece of a censored word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WordPiece<'a> {
+    /// These characters.
+    Text(&'a str),
+    /// Up to so many arbitrary characters.
+    Gap(u8),
+}
+
+impl CensoredWord {
+    /// The word in pieces; `None` when a brace belongs to no `{n}`, or nothing but gaps is there.
+    #[must_use]
+    pub fn pieces(&self) -> Option<Vec<WordPiece<'_>>> {
+        let mut pieces = Vec::new();
+        for (index, part) in self.word.split('{').enumerate() {
+            let text = if index == 0 {
+                part
+            } else {
+                let (digits, text) = part.split_once('}')?;
+                let is_number = (1..=2).contains(&digits.len())
+                    && digits.bytes().all(|byte| byte.is_ascii_digit());
+                pieces.push(WordPiece::Gap(digits.parse().ok().filter(|_| is_number)?));
+                text
+            };
+            if text.contains('}') {
+                return None;
+            }
+            if !text.is_empty() {
+                pieces.push(WordPiece::Text(text));
+            }
+        }
+        pieces
+            .iter()
+            .any(|piece| matches!(piece, WordPiece::Text(_)))
+            .then_some(pieces)
+    }
+}
+
+/// What follows when a name holds a censored word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CensorAction {
+    /// The registration is refused.
+    Banned,
+    /// The account is made, but waits for a moderator.
+    Review,
+    /// Nothing; the word is kept for other uses of the list.
+    Ignore,
+}
+
+/// What a user name may be (contract section 2.2, RFC 8265, UTS 39).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UsernameRules {
+    /// Least number of code points.
+    pub min_length: u32,
+    /// Most code points; the contract's is 15.
+    pub max_length: u32,
+    /// Which characters; by default those of the dialect.
+    pub characters: Option<UsernameCharacters>,
+    /// Lets names mix scripts beyond what UTS 39 calls highly restrictive.
+    pub allow_mixed_script: bool,
+    /// Lets names look like existing names.
+    pub allow_confusable: bool,
+    /// Names nobody may take, compared in canonical form. The contract's `匿名用户` is always among them.
+    pub reserved: Vec<String>,
+}
+
+impl Default for UsernameRules {
+    fn default() -> Self {
+        Self {
+            min_length: 1,
+            max_length: 15,
+            characters: None,
+            allow_mixed_script: false,
+            allow_confusable: false,
+            reserved: Vec::new(),
+        }
+    }
+}
+
+/// The character repertoire of names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UsernameCharacters {
+    /// RFC 8265 `UsernameCaseMapped`: letters and digits of any script, and printable ASCII.
+    Identifier,
+    /// Also symbols and emoji, as the contract's original had it; still no control, invisible or unassigned character.
+    Any,
+}
+
+/// What a password may be (contract section 2.3, NIST SP 800-63B-4).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PasswordRules {
+    /// Least number of code points. 15 is advised where the password stands alone; below 8 draws a warning.
+    pub min_length: u32,
+    /// Most code points; by default 128, in the `discuzq` dialect 50.
+    pub max_length: Option<u32>,
+    /// Classes that must each occur. None is advised.
+    pub require: Vec<CharacterClass>,
+}
+
+impl Default for PasswordRules {
+    fn default() -> Self {
+        Self {
+            min_length: 8,
+            max_length: None,
+            require: Vec::new(),
+        }
+    }
+}
+
+/// A tenant's limits. Each can be switched off with `null`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Register calls per requester address (IPv6 by /64).
+    pub per_address: Option<Rate>,
+    /// Register calls per user name asked for.
+    pub per_username: Option<Rate>,
+    /// Register calls of the whole tenant.
+    pub per_tenant: Option<Rate>,
+    /// Register calls at work at one time.
+    pub in_flight: Option<NonZeroU32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            per_address: Rate::new(60, 60),
+            per_username: Rate::new(20, 60),
+            per_tenant: Rate::new(6000, 60),
+            in_flight: NonZeroU32::new(256),
+        }
+    }
+}
+
+/// So many calls in so many seconds, all of which may come at once; then one more each `seconds / calls`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    /// Calls.
+    pub calls: NonZeroU32,
+    /// The span in seconds.
+    pub seconds: NonZeroU32,
+}
+
+impl Rate {
+    /// A rate, or `None` (no limit) when either number is zero.
+    #[must_use]
+    pub const fn new(calls: u32, seconds: u32) -> Option<Self> {
+        match (NonZeroU32::new(calls), NonZeroU32::new(seconds)) {
+            (Some(calls), Some(seconds)) => Some(Self { calls, seconds }),
+            _ => None,
+        }
+    }
+}
+
+/// Life of tokens, in seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TokenRules {
+    /// Life of an access token; the contract's is 30 days (section 3).
+    pub access_seconds: u32,
+    /// Life of a refresh token.
+    pub refresh_seconds: u32,
+    /// `iss` of access tokens; by default the tenant's own public address.
+    pub issuer: Option<String>,
+}
+
+impl Default for TokenRules {
+    fn default() -> Self {
+        Self {
+            access_seconds: 2_592_000,
+            refresh_seconds: 2_592_000,
+            issuer: None,
+        }
+    }
+}
+
+/// Closing the site per platform (contract section 1.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SiteRules {
+    /// Platforms whose every call is refused.
+    pub closed_for: Vec<SitePlatform>,
+    /// What the visitor is told.
+    pub close_message: String,
+}
+
+/// The contract's three kinds of client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SitePlatform {
+    /// A desktop browser.
+    Pc,
+    /// A mobile browser.
+    H5,
+    /// A WeChat mini program.
+    Miniprogram,
+}
+
+/// One setting that cannot stand, by its path in the settings object (`limits.per_address`, `registration.words[3]`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsFault {
+    /// Dotted path from the root of the settings.
+    pub path: String,
+    /// What is wrong, in English, for the administrator.
+    pub detail: String,
+}
+
+impl TenantSettings {
+    /// Most code points of a password, the dialect's own unless set.
+    #[must_use]
+    pub fn password_max_length(&self) -> u32 {
+        self.password.max_length.unwrap_or(match self.dialect {
+            Dialect::Standard => 128,
+            Dialect::Discuzq => 50,
+        })
+    }
+
+    /// Which characters a name may hold, the dialect's own unless set.
+    #[must_use]
+    pub fn username_characters(&self) -> UsernameCharacters {
+        self.username.characters.unwrap_or(match self.dialect {
+            Dialect::Standard => UsernameCharacters::Identifier,
+            Dialect::Discuzq => UsernameCharacters::Any,
+        })
+    }
+}
+
+fn fault(path: &str, detail: &str) -> SettingsFault {
+    SettingsFault {
+        path: path.into(),
+        detail: detail.into(),
+    }
+}
