@@ -72,6 +72,9 @@ pub struct App {
     _log: LogGuard,
 }
 
+/// How much longer the guard of a listener waits than the deadlines inside it.
+const GUARD_MARGIN: Duration = Duration::from_secs(1);
+
 /// How often readiness is judged.
 const READINESS_EVERY: Duration = Duration::from_millis(500);
 
@@ -195,6 +198,7 @@ impl App {
             },
             platform: platform.clone(),
             hashing: hashing.clone(),
+            request_timeout: Duration::from_millis(settings.server.request_timeout_ms),
             master_key: Arc::clone(&master_key),
             clock: clock.clone(),
             entropy,
@@ -213,8 +217,9 @@ impl App {
             ListenerGuard::new(
                 name,
                 http.max_in_flight,
-                // The handler's own deadlines come first; this one is for what has none.
-                Duration::from_millis(http.request_timeout_ms),
+                // A handler's own deadlines come first; this one is for what has none.
+                Duration::from_millis(http.request_timeout_ms.max(http.body_timeout_ms))
+                    + GUARD_MARGIN,
                 clock.clone(),
                 entropy,
                 metrics.clone(),

@@ -83,7 +83,7 @@ impl Admin {
             // The file is made with the tenant's first request; there is nothing that could be tried before.
             PlacementRequest::OwnFile => return Ok(Placement::OwnFile),
             PlacementRequest::Shared(name) => {
-                if !self.directory.knows_shared_database(&name) {
+                if self.directory.shared_backend(&name).is_none() {
                     return Err(AdminError::Placement("no shared database has this name"));
                 }
                 Placement::Shared(name)

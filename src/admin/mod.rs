@@ -30,7 +30,8 @@ use crate::domain::ids::TenantId;
 use crate::domain::master_key::MasterKey;
 use crate::domain::tenant_key::TenantKey;
 use crate::store::platform_db::PlatformDb;
-use crate::store::tenants::{TenantRecord, TenantState};
+use crate::store::settings::{Backend, DatabaseUrl};
+use crate::store::tenants::{Placement, TenantRecord, TenantState, url_context};
 use crate::tenant::directory::Directory;
 use crate::tenant::names::Tenant;
 
@@ -94,6 +95,21 @@ impl Admin {
         state: Option<TenantState>,
     ) -> Result<Vec<TenantRecord>, AdminError> {
         Ok(self.platform.list_tenants(after, limit, state).await?)
+    }
+
+    /// The kind of database that holds a tenant's rows; `None` when this process cannot tell: the shared database is not
+    /// configured here, or the master key is another one.
+    #[must_use]
+    pub fn backend_of(&self, record: &TenantRecord) -> Option<Backend> {
+        match &record.placement {
+            Placement::OwnFile => Some(Backend::Sqlite),
+            Placement::Shared(name) => self.directory.shared_backend(name),
+            Placement::OwnUrl(sealed) => {
+                let url = self.master_key.open(&url_context(record.id), sealed).ok()?;
+                let url = DatabaseUrl::parse(std::str::from_utf8(&url).ok()?).ok()?;
+                Some(url.backend())
+            }
+        }
     }
 
     /// The tenant as this process knows it, for questions to its actor.

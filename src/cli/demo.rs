@@ -226,6 +226,9 @@ impl Tour {
         } = self;
         let token = self.admin_token.expose_secret();
         let folder = folder.display();
+        // After `cargo run` the program is on nobody's PATH.
+        let enroll = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("enroll"));
+        let enroll = enroll.display();
         format!(
             r#"enroll demo: tenants demo and acme, data and demo.json in {folder}
 
@@ -250,8 +253,8 @@ As an administrator: the tenants, a tenant that asks for approval, an invite:
 
   export ENROLL_ADMIN_URL={admin_url} ENROLL_ADMIN_TOKEN={token}
   curl -s $ENROLL_ADMIN_URL/admin/v1/tenants -H "Authorization: Bearer $ENROLL_ADMIN_TOKEN"
-  enroll tenant set acme registration.approval=true
-  enroll invite issue demo --max-uses 5
+  {enroll} tenant set acme registration.approval=true
+  {enroll} invite issue demo --max-uses 5
 
 Keys, health, metrics:
 

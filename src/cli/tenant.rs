@@ -167,7 +167,9 @@ pub async fn run(args: TenantArgs) -> Result<(), CliError> {
         Action::Delete { key, yes } => {
             if !yes {
                 output::confirm(
-                    &format!("This deletes tenant {key} and its users for ever."),
+                    &format!(
+                        "This deletes tenant {key} for good: its users can register and log in no more, and its key stays taken."
+                    ),
                     &key,
                 )?;
             }

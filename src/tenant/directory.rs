@@ -36,7 +36,7 @@ use crate::registration::pipeline::{Registered, RegistrationRequest};
 use crate::store::connection::PoolUse;
 use crate::store::error::StoreError;
 use crate::store::platform_db::PlatformDb;
-use crate::store::settings::{DatabaseSettings, SharedDatabaseSettings};
+use crate::store::settings::{Backend, DatabaseSettings, SharedDatabaseSettings};
 use crate::store::tenant_db::TenantDb;
 use crate::store::tenants::{Placement, TenantRecord, TenantState};
 use crate::telemetry::metrics::Metrics;
@@ -57,6 +57,8 @@ pub struct DirectoryParts {
     pub platform: PlatformDb,
     /// Password hashes.
     pub hashing: HashPool,
+    /// How long a request may take; a drain waits a little longer.
+    pub request_timeout: Duration,
     /// Opens private keys and database URLs.
     pub master_key: Arc<MasterKey>,
     /// Time.
@@ -85,6 +87,7 @@ struct Inner {
     /// The arbiters' own handles, for stopping them.
     arbiters: Mutex<Vec<Arbiter>>,
     stop: watch::Sender<bool>,
+    drain_timeout: Duration,
 }
 
 /// What a register call came to, with what the address limit says.
@@ -97,8 +100,8 @@ pub struct RegisterOutcome {
 
 /// How long a failed launch keeps the next one away.
 const LAUNCH_PAUSE: Duration = Duration::from_millis(250);
-/// How long one drain may take: longer than any request.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(12);
+/// How much longer than a request a drain may take.
+const DRAIN_MARGIN: Duration = Duration::from_secs(2);
 
 impl Directory {
     /// Makes the arbiters and an empty directory. Must be called on a thread of the actix system.
@@ -161,6 +164,7 @@ impl Directory {
             closing: AtomicBool::new(false),
             arbiters: Mutex::new(arbiters),
             stop: watch::Sender::new(false),
+            drain_timeout: parts.request_timeout + DRAIN_MARGIN,
             settings,
         }))
     }
@@ -270,10 +274,11 @@ impl Directory {
         tried.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".into())))
     }
 
-    /// Whether a shared database of this name is configured.
+    /// The kind of a shared database; `None` when none of this name is configured.
     #[must_use]
-    pub fn knows_shared_database(&self, name: &str) -> bool {
-        self.0.launcher.databases.shared.contains_key(name)
+    pub fn shared_backend(&self, name: &str) -> Option<Backend> {
+        let shared = self.0.launcher.databases.shared.get(name)?;
+        Some(shared.url.backend())
     }
 
     /// The shared databases that give no sign of life.
@@ -470,7 +475,7 @@ impl Directory {
             match slot.take_if_unused() {
                 Some(live) => break live,
                 None if !insist || slot.live().is_none() => return false,
-                None if self.0.clock.monotonic().duration_since(begun) > DRAIN_TIMEOUT => {
+                None if self.0.clock.monotonic().duration_since(begun) > self.0.drain_timeout => {
                     match slot.put(None) {
                         Some(live) => break live,
                         None => return false,
@@ -480,7 +485,7 @@ impl Directory {
             }
         };
         // The last address goes with `live`, and the actor with it.
-        if tokio::time::timeout(DRAIN_TIMEOUT, live.address.send(Drain))
+        if tokio::time::timeout(self.0.drain_timeout, live.address.send(Drain))
             .await
             .is_err()
         {

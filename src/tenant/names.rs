@@ -143,6 +143,7 @@ impl Names {
             .insert(record.key.clone(), Some(Arc::clone(&tenant)))
             .await;
         self.by_host.invalidate_all();
+        lock(&self.lately_changed).push(record.key.clone());
         tenant
     }
 
@@ -168,7 +169,7 @@ impl Names {
         if let Some((_, last)) = fresh.last() {
             self.seen.store(*last, Ordering::Release);
         }
-        *lock(&self.lately_changed) = fresh.into_iter().map(|(key, _)| key).collect();
+        lock(&self.lately_changed).extend(fresh.into_iter().map(|(key, _)| key));
         Ok(tenants)
     }
 

@@ -15,6 +15,7 @@ use crate::domain::host_name::HostName;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant_key::TenantKey;
 use crate::domain::tenant_settings::{SettingsFault, TenantSettings};
+use crate::store::settings::Backend;
 use crate::store::tenants::{Placement, TenantRecord, TenantState};
 
 const TYPE: &str = "tenants";
@@ -47,7 +48,7 @@ pub(crate) async fn create(
             settings: settings.unwrap_or_else(|| Ok(TenantSettings::default()))?,
         };
         let record = operators.admin.create_tenant(&by, wanted).await?;
-        Ok(shown(StatusCode::CREATED, &record))
+        Ok(shown(&operators, StatusCode::CREATED, &record))
     })
     .await
 }
@@ -72,7 +73,7 @@ pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> Ht
             &page,
             tenants,
             |tenant| tenant.id.as_i64(),
-            resource,
+            |tenant| resource(&operators, tenant),
         ))
     })
     .await
@@ -82,7 +83,7 @@ pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> Ht
 pub(crate) async fn show(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, async |_| {
         let record = operators.admin.get_tenant(&tenant_key(&request)?).await?;
-        Ok(shown(StatusCode::OK, &record))
+        Ok(shown(&operators, StatusCode::OK, &record))
     })
     .await
 }
@@ -109,7 +110,7 @@ pub(crate) async fn change(
         };
         attributes.finish()?;
         let record = operators.admin.change_tenant(&by, &key, update).await?;
-        Ok(shown(StatusCode::OK, &record))
+        Ok(shown(&operators, StatusCode::OK, &record))
     })
     .await
 }
@@ -121,7 +122,7 @@ pub(crate) async fn suspend(request: HttpRequest, operators: Data<Operators>) ->
             .admin
             .suspend_tenant(&by, &tenant_key(&request)?)
             .await?;
-        Ok(shown(StatusCode::OK, &record))
+        Ok(shown(&operators, StatusCode::OK, &record))
     })
     .await
 }
@@ -133,7 +134,7 @@ pub(crate) async fn resume(request: HttpRequest, operators: Data<Operators>) -> 
             .admin
             .resume_tenant(&by, &tenant_key(&request)?)
             .await?;
-        Ok(shown(StatusCode::OK, &record))
+        Ok(shown(&operators, StatusCode::OK, &record))
     })
     .await
 }
@@ -179,24 +180,24 @@ fn read_settings(value: &Value) -> Result<TenantSettings, AdminError> {
     TenantSettings::from_json(value).map_err(AdminError::Settings)
 }
 
-fn shown(status: StatusCode, record: &TenantRecord) -> HttpResponse {
+fn shown(operators: &Operators, status: StatusCode, record: &TenantRecord) -> HttpResponse {
     let warnings: Vec<Value> = record
         .settings
         .warnings()
         .into_iter()
         .map(|SettingsFault { path, detail }| json!({ "path": path, "detail": detail }))
         .collect();
-    let body = json!({ "data": resource(record), "meta": { "warnings": warnings } });
+    let body = json!({ "data": resource(operators, record), "meta": { "warnings": warnings } });
     document(status, body.to_string().into_bytes())
 }
 
-fn resource(record: &TenantRecord) -> Value {
+fn resource(operators: &Operators, record: &TenantRecord) -> Value {
     // The URL of a database of its own holds a password: it is written, never read.
+    let backend = operators.admin.backend_of(record).map(Backend::as_str);
     let placement = match &record.placement {
-        Placement::OwnFile => json!({ "kind": "own", "backend": "sqlite" }),
-        Placement::OwnUrl(_) => json!({ "kind": "own", "backend": "url" }),
+        Placement::OwnFile | Placement::OwnUrl(_) => json!({ "kind": "own", "backend": backend }),
         Placement::Shared(name) => {
-            json!({ "kind": "shared", "database": name, "backend": "shared" })
+            json!({ "kind": "shared", "database": name, "backend": backend })
         }
     };
     let hosts: Vec<&str> = record.hosts.iter().map(HostName::as_str).collect();
