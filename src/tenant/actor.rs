@@ -70,7 +70,6 @@ impl Actor for TenantActor {
 
     fn started(&mut self, context: &mut Self::Context) {
         self.metrics.actor_launched();
-        self.slot.open_gate(&self.rules.settings.limits);
         context.run_interval(self.housekeeping, |actor, _| {
             let db = actor.tools.db.clone();
             let running = actor.running.begin();

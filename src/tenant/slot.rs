@@ -25,7 +25,7 @@ pub(super) struct Slot {
     live: RwLock<Option<Arc<Live>>>,
     /// Held while the actor is launched or drained: one launch serves all who wait.
     pub(super) changing: Mutex<LaunchHistory>,
-    /// What callers meet at the door; made by the actor, kept when it goes.
+    /// What callers meet at the door; made before the actor, kept when it goes.
     gate: RwLock<Option<Arc<Gate>>>,
     /// Callers between taking the address and the end of their call; no eviction while there are any.
     callers: AtomicUsize,
@@ -148,8 +148,8 @@ impl Slot {
             .clone()
     }
 
-    /// Called by the actor: makes limiters and permits for these limits, and keeps the old ones where nothing changed,
-    /// so that neither a relaunch nor a change of other settings forgets who called.
+    /// Makes limiters and permits for these limits, at each launch and by the actor; keeps the old ones where nothing
+    /// changed, so that neither a relaunch nor a change of other settings forgets who called.
     pub(super) fn open_gate(&self, limits: &Limits) {
         let mut gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         if gate

@@ -1,3 +1,4 @@
 //! The tests, one file per behaviour.
 
+mod contract;
 mod harness;
