@@ -1,3 +1,5 @@
 //! The tests, one file per behaviour.
 
+mod admin_api;
+mod architecture;
 mod harness;
