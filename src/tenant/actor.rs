@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, ResponseFuture};
 use tokio::sync::Notify;
+use tracing::Instrument;
 
 use super::invite_hints::TenantInviteHints;
 use super::message::{Ask, Drain, InvitesIssued, PublicKeys, Reconfigure, Register};
@@ -52,6 +53,9 @@ impl TenantActor {
         housekeeping: Duration,
         metrics: Metrics,
     ) -> Self {
+        // Here and not in `started`, which runs after the address is out: the first caller must find the gate open.
+        slot.open_gate(&rules.settings.limits);
+        metrics.actor_launched();
         Self {
             slot,
             rules: Arc::new(rules),
@@ -69,8 +73,6 @@ impl Actor for TenantActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        self.metrics.actor_launched();
-        self.slot.open_gate(&self.rules.settings.limits);
         context.run_interval(self.housekeeping, |actor, _| {
             let db = actor.tools.db.clone();
             let running = actor.running.begin();
@@ -99,7 +101,11 @@ impl Handler<Register> for TenantActor {
 
     fn handle(&mut self, message: Register, _: &mut Self::Context) -> Self::Result {
         fail::fail_point!("actor_handler");
-        let Register { request, permit } = message;
+        let Register {
+            request,
+            permit,
+            span,
+        } = message;
         let in_progress = match &request.idempotency_key {
             None => None,
             Some(key) => match KeyInProgress::claim(&self.in_progress, key) {
@@ -115,7 +121,7 @@ impl Handler<Register> for TenantActor {
         let dead = code.as_ref().is_some_and(|code| self.hints.is_dead(code));
         let (tools, rules) = (self.tools.clone(), Arc::clone(&self.rules));
         let (hints, running) = (self.hints.clone(), self.running.begin());
-        Box::pin(async move {
+        let work = async move {
             let _ends_with_the_work = (permit, running, in_progress);
             fail::fail_point!("request_future");
             let outcome = pipeline::register(&tools, &rules, &request, dead).await;
@@ -123,7 +129,8 @@ impl Handler<Register> for TenantActor {
                 hints.refused(code);
             }
             outcome
-        })
+        };
+        Box::pin(work.instrument(span))
     }
 }
 

@@ -2,4 +2,7 @@
 
 mod admin_api;
 mod architecture;
+mod command_line;
+mod demo;
 mod harness;
+mod load_test;
