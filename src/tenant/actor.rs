@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler, ResponseFuture};
+use actix::{Actor, AsyncContext, Context, Handler, ResponseFuture, SpawnHandle};
 use tokio::sync::Notify;
 use tracing::Instrument;
 
@@ -39,6 +39,8 @@ pub(super) struct TenantActor {
     running: Running,
     /// How often expired rows are removed.
     housekeeping: Duration,
+    /// The timer of that: while it runs, actix keeps the actor alive, whoever still has its address.
+    timer: Option<SpawnHandle>,
     metrics: Metrics,
 }
 
@@ -64,6 +66,7 @@ impl TenantActor {
             in_progress: InProgress::default(),
             running: Running::default(),
             housekeeping,
+            timer: None,
             metrics,
         }
     }
@@ -73,7 +76,7 @@ impl Actor for TenantActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.run_interval(self.housekeeping, |actor, _| {
+        let timer = context.run_interval(self.housekeeping, |actor, _| {
             let db = actor.tools.db.clone();
             let running = actor.running.begin();
             actix::spawn(async move {
@@ -87,6 +90,7 @@ impl Actor for TenantActor {
                 }
             });
         });
+        self.timer = Some(timer);
     }
 }
 
@@ -179,7 +183,10 @@ impl Handler<PublicKeys> for TenantActor {
 impl Handler<Drain> for TenantActor {
     type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: Drain, context: &mut Self::Context) -> Self::Result {
+        if let Some(timer) = self.timer.take() {
+            context.cancel_future(timer);
+        }
         let (running, db) = (self.running.clone(), self.tools.db.clone());
         Box::pin(async move {
             running.none_left().await;

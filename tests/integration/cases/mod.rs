@@ -6,3 +6,5 @@ mod command_line;
 mod demo;
 mod harness;
 mod load_test;
+mod operations;
+mod threats_doc;
