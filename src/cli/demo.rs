@@ -18,7 +18,7 @@ use crate::clock::{Clock, Entropy};
 use crate::domain::ids::AdministratorId;
 use crate::domain::tenant_key::TenantKey;
 use crate::domain::tenant_settings::{Limits, Rate, TenantSettings};
-use crate::settings::Settings;
+use crate::settings::{Settings, temporary_folder};
 use crate::store::administrators::Administrator;
 use crate::store::platform_db::PlatformDb;
 use crate::telemetry::Metrics;
@@ -108,7 +108,7 @@ fn folder(wanted: Option<PathBuf>) -> Result<Folder, CliError> {
                 .bytes::<8>()
                 .map_err(|error| AppError::Store(error.into()))?;
             let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-            std::env::temp_dir().join(format!("enroll-demo-{name}"))
+            temporary_folder().join(format!("enroll-demo-{name}"))
         }
     };
     std::fs::DirBuilder::new()

@@ -26,6 +26,12 @@ pub fn admin_url() -> Option<String> {
     text("ENROLL_ADMIN_URL")
 }
 
+/// Where the system keeps temporary folders: what `TMPDIR` names, else the usual place.
+#[must_use]
+pub fn temporary_folder() -> PathBuf {
+    env::temp_dir()
+}
+
 /// The settings file that `ENROLL_CONFIG` names.
 pub(super) fn config_file() -> Option<PathBuf> {
     env::var_os("ENROLL_CONFIG")

@@ -121,7 +121,11 @@ pub async fn open(
     let pool = tokio::time::timeout(bounds.acquire_timeout, Database::connect(options))
         .await
         .map_err(|_| StoreError::Unavailable("no connection in time".into()))?
-        .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        // The driver quotes an address that it cannot read, with its password.
+        .map_err(|error| {
+            let text = error.to_string().replace(url.expose(), &url.to_string());
+            StoreError::Unavailable(text)
+        })?;
     Ok(Connection {
         pool,
         backend,

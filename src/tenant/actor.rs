@@ -9,8 +9,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler, ResponseFuture};
+use actix::{Actor, AsyncContext, Context, Handler, ResponseFuture, SpawnHandle};
 use tokio::sync::Notify;
+use tracing::Instrument;
 
 use super::invite_hints::TenantInviteHints;
 use super::message::{Ask, Drain, InvitesIssued, PublicKeys, Reconfigure, Register};
@@ -38,6 +39,8 @@ pub(super) struct TenantActor {
     running: Running,
     /// How often expired rows are removed.
     housekeeping: Duration,
+    /// The timer of that: while it runs, actix keeps the actor alive, whoever still has its address.
+    timer: Option<SpawnHandle>,
     metrics: Metrics,
 }
 
@@ -52,6 +55,9 @@ impl TenantActor {
         housekeeping: Duration,
         metrics: Metrics,
     ) -> Self {
+        // Here and not in `started`, which runs after the address is out: the first caller must find the gate open.
+        slot.open_gate(&rules.settings.limits);
+        metrics.actor_launched();
         Self {
             slot,
             rules: Arc::new(rules),
@@ -60,6 +66,7 @@ impl TenantActor {
             in_progress: InProgress::default(),
             running: Running::default(),
             housekeeping,
+            timer: None,
             metrics,
         }
     }
@@ -69,8 +76,7 @@ impl Actor for TenantActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        self.metrics.actor_launched();
-        context.run_interval(self.housekeeping, |actor, _| {
+        let timer = context.run_interval(self.housekeeping, |actor, _| {
             let db = actor.tools.db.clone();
             let running = actor.running.begin();
             actix::spawn(async move {
@@ -84,6 +90,7 @@ impl Actor for TenantActor {
                 }
             });
         });
+        self.timer = Some(timer);
     }
 }
 
@@ -98,7 +105,11 @@ impl Handler<Register> for TenantActor {
 
     fn handle(&mut self, message: Register, _: &mut Self::Context) -> Self::Result {
         fail::fail_point!("actor_handler");
-        let Register { request, permit } = message;
+        let Register {
+            request,
+            permit,
+            span,
+        } = message;
         let in_progress = match &request.idempotency_key {
             None => None,
             Some(key) => match KeyInProgress::claim(&self.in_progress, key) {
@@ -114,7 +125,7 @@ impl Handler<Register> for TenantActor {
         let dead = code.as_ref().is_some_and(|code| self.hints.is_dead(code));
         let (tools, rules) = (self.tools.clone(), Arc::clone(&self.rules));
         let (hints, running) = (self.hints.clone(), self.running.begin());
-        Box::pin(async move {
+        let work = async move {
             let _ends_with_the_work = (permit, running, in_progress);
             fail::fail_point!("request_future");
             let outcome = pipeline::register(&tools, &rules, &request, dead).await;
@@ -122,7 +133,8 @@ impl Handler<Register> for TenantActor {
                 hints.refused(code);
             }
             outcome
-        })
+        };
+        Box::pin(work.instrument(span))
     }
 }
 
@@ -171,7 +183,10 @@ impl Handler<PublicKeys> for TenantActor {
 impl Handler<Drain> for TenantActor {
     type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: Drain, context: &mut Self::Context) -> Self::Result {
+        if let Some(timer) = self.timer.take() {
+            context.cancel_future(timer);
+        }
         let (running, db) = (self.running.clone(), self.tools.db.clone());
         Box::pin(async move {
             running.none_left().await;

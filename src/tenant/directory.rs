@@ -365,7 +365,12 @@ impl Directory {
             self.0.metrics.admission_refusal("in_flight");
             RegistrationError::Overloaded(RETRY_AFTER)
         })?;
-        let sent = call.live.address.send(Register { request, permit }).await;
+        let message = Register {
+            request,
+            permit,
+            span: tracing::Span::current(),
+        };
+        let sent = call.live.address.send(message).await;
         sent.map_err(|error| unreachable_tenant(self.lost(error)))?
     }
 

@@ -111,8 +111,6 @@ impl Launcher {
             clock: self.databases.clock.clone(),
             entropy: self.databases.entropy,
         };
-        // Not in the actor's `started`, which runs only after callers can see the actor: they need the gate by then.
-        slot.open_gate(&record.settings.limits);
         let actor = TenantActor::new(
             slot,
             rules,

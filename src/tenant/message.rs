@@ -20,6 +20,8 @@ use crate::store::tenant_db::TenantDb;
 pub(super) struct Register {
     pub(super) request: RegistrationRequest,
     pub(super) permit: Option<OwnedSemaphorePermit>,
+    /// The request as the log knows it: work on the actor's thread belongs to it.
+    pub(super) span: tracing::Span,
 }
 
 /// What an administrator's question does with the tenant's rows.

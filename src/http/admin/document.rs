@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::answer::document;
 use super::super::error_document::Refusal;
-use super::unprocessable;
+use super::{escaped, unprocessable};
 
 /// Reads attributes one by one and gathers every fault.
 pub(super) struct Attributes {
@@ -52,8 +52,10 @@ impl Attributes {
 
     /// Notes a fault of an attribute.
     pub(super) fn fault(&mut self, name: &str, detail: &str) {
-        self.faults
-            .push((format!("/data/attributes/{name}"), detail.to_owned()));
+        self.faults.push((
+            format!("/data/attributes/{}", escaped(name)),
+            detail.to_owned(),
+        ));
     }
 
     /// Refuses what was not taken, and everything that was found.

@@ -129,6 +129,22 @@ fn tenant_key(request: &HttpRequest) -> Result<TenantKey, Refusal> {
     key.ok_or(Refusal::NotFound { what: "tenant" })
 }
 
+/// The JSON pointer (RFC 6901) to a setting: `registration.words[3].word` is `…/registration/words/3/word`.
+fn settings_pointer(path: &str) -> String {
+    let mut pointer = "/data/attributes/settings".to_owned();
+    let parts = path.split(['.', '[']).filter(|part| !part.is_empty());
+    for part in parts {
+        pointer.push('/');
+        pointer.push_str(&escaped(part.strip_suffix(']').unwrap_or(part)));
+    }
+    pointer
+}
+
+/// A member's name as it stands in a JSON pointer.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
 fn unprocessable(pointer: &str, detail: &str) -> Refusal {
     Refusal::Unprocessable(vec![(pointer.to_owned(), detail.to_owned())])
 }
@@ -162,10 +178,7 @@ impl From<AdminError> for Refusal {
             AdminError::Settings(faults) => Self::Unprocessable(
                 faults
                     .into_iter()
-                    .map(|fault| {
-                        let path = fault.path.replace('.', "/");
-                        (format!("/data/attributes/settings/{path}"), fault.detail)
-                    })
+                    .map(|fault| (settings_pointer(&fault.path), fault.detail))
                     .collect(),
             ),
             AdminError::Placement(detail) => unprocessable("/data/attributes/placement", detail),
