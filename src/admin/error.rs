@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clock::NoEntropy;
 use crate::domain::tenant_settings::SettingsFault;
-use crate::store::error::StoreError;
+use crate::store::error::{OfStore, StoreError};
 use crate::store::tenants::TenantNotChanged;
 use crate::tenant::error::TenantError;
 
@@ -61,6 +61,13 @@ impl From<StoreError> for AdminError {
                 Self::Internal
             }
         }
+    }
+}
+
+impl OfStore for AdminError {
+    /// A store's error was logged and given up for what administrators may know.
+    fn store_error(&self) -> Option<&StoreError> {
+        None
     }
 }
 

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
-use super::error::StoreError;
+use super::error::{OfStore, StoreError};
 use super::settings::{Backend, DatabaseSettings, DatabaseUrl};
 use crate::clock::Clock;
 use crate::domain::ids::TenantId;
@@ -137,7 +137,7 @@ pub async fn open(
 
 impl Connection {
     /// Runs one operation under the statement timeout and counts how it went.
-    pub(super) async fn within<T, E: From<StoreError>>(
+    pub(super) async fn within<T, E: OfStore>(
         &self,
         operation: &'static str,
         work: impl Future<Output = Result<T, E>>,
@@ -147,14 +147,16 @@ impl Connection {
         let done = tokio::time::timeout(self.statement_timeout, Box::pin(work)).await;
         let seconds = self.clock.monotonic().duration_since(begun).as_secs_f64();
         self.metrics.database_operation(operation, seconds);
-        match done {
-            Ok(done) => done,
-            Err(_) => {
-                let error = StoreError::Unavailable(format!("{operation} took too long"));
-                self.metrics.database_error(error.kind());
-                Err(error.into())
-            }
+        let done = done.unwrap_or_else(|_| {
+            let late = format!("{operation} took too long");
+            Err(StoreError::Unavailable(late).into())
+        });
+        if let Err(error) = &done
+            && let Some(error) = error.store_error()
+        {
+            self.metrics.database_error(error.kind());
         }
+        done
     }
 
     /// Begins a transaction that means to write.

@@ -48,6 +48,18 @@ impl StoreError {
     }
 }
 
+/// An error of an operation that a failing database may end.
+pub trait OfStore: From<StoreError> {
+    /// The store's own error, where that is what this one holds.
+    fn store_error(&self) -> Option<&StoreError>;
+}
+
+impl OfStore for StoreError {
+    fn store_error(&self) -> Option<&StoreError> {
+        Some(self)
+    }
+}
+
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
         if let Some(SqlErr::UniqueConstraintViolation(message)) = error.sql_err() {

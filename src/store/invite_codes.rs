@@ -6,7 +6,7 @@ use sea_orm::{
 };
 
 use super::error::StoreError;
-use super::tenant_db::{TenantDb, as_itself};
+use super::tenant_db::TenantDb;
 use crate::clock::Timestamp;
 use crate::domain::ids::InviteId;
 use crate::domain::invite_code::InviteCode;
@@ -142,36 +142,32 @@ impl TenantDb {
     /// # Errors
     /// [`StoreError::Duplicate`] when the tenant has one of the codes already.
     pub async fn issue_invites(&self, new: &NewInvites) -> Result<Vec<Invite>, StoreError> {
-        self.write(
-            "issue_invites",
-            async |transaction| {
-                let mut rows = Vec::with_capacity(new.codes.len());
-                for code in &new.codes {
-                    rows.push(invite_code::Model {
-                        tenant_id: self.tenant.as_i64(),
-                        id: self.new_id()?,
-                        code: code.as_str().to_owned(),
-                        max_uses: new.max_uses,
-                        uses: 0,
-                        expires_at: new.expires_at.map(Timestamp::as_millis),
-                        revoked_at: None,
-                        note: new.note.clone(),
-                        created_by: new.created_by.clone(),
-                        created_at: self.clock.now().as_millis(),
-                    });
-                }
-                give_distinct_ids(&mut rows);
-                for part in rows.chunks(ROWS_PER_INSERT) {
-                    invite_code::Entity::insert_many(
-                        part.iter().cloned().map(invite_code::ActiveModel::from),
-                    )
-                    .exec_without_returning(transaction)
-                    .await?;
-                }
-                Ok(rows.into_iter().map(Invite::from).collect())
-            },
-            as_itself,
-        )
+        self.write("issue_invites", async |transaction| {
+            let mut rows = Vec::with_capacity(new.codes.len());
+            for code in &new.codes {
+                rows.push(invite_code::Model {
+                    tenant_id: self.tenant.as_i64(),
+                    id: self.new_id()?,
+                    code: code.as_str().to_owned(),
+                    max_uses: new.max_uses,
+                    uses: 0,
+                    expires_at: new.expires_at.map(Timestamp::as_millis),
+                    revoked_at: None,
+                    note: new.note.clone(),
+                    created_by: new.created_by.clone(),
+                    created_at: self.clock.now().as_millis(),
+                });
+            }
+            give_distinct_ids(&mut rows);
+            for part in rows.chunks(ROWS_PER_INSERT) {
+                invite_code::Entity::insert_many(
+                    part.iter().cloned().map(invite_code::ActiveModel::from),
+                )
+                .exec_without_returning(transaction)
+                .await?;
+            }
+            Ok(rows.into_iter().map(Invite::from).collect())
+        })
         .await
     }
 
@@ -181,28 +177,24 @@ impl TenantDb {
     /// [`StoreError`] when the database fails.
     pub async fn revoke_invite(&self, code: &InviteCode) -> Result<Option<Invite>, StoreError> {
         let now = self.clock.now().as_millis();
-        self.write(
-            "revoke_invite",
-            async |transaction| {
-                invite_code::Entity::update_many()
-                    .set(invite_code::ActiveModel {
-                        revoked_at: Set(Some(now)),
-                        ..Default::default()
-                    })
-                    .filter(invite_code::Column::TenantId.eq(self.tenant.as_i64()))
-                    .filter(invite_code::Column::Code.eq(code.as_str()))
-                    .filter(invite_code::Column::RevokedAt.is_null())
-                    .exec(transaction)
-                    .await?;
-                let row = self
-                    .invites()
-                    .filter(invite_code::Column::Code.eq(code.as_str()))
-                    .one(transaction)
-                    .await?;
-                Ok(row.map(Invite::from))
-            },
-            as_itself,
-        )
+        self.write("revoke_invite", async |transaction| {
+            invite_code::Entity::update_many()
+                .set(invite_code::ActiveModel {
+                    revoked_at: Set(Some(now)),
+                    ..Default::default()
+                })
+                .filter(invite_code::Column::TenantId.eq(self.tenant.as_i64()))
+                .filter(invite_code::Column::Code.eq(code.as_str()))
+                .filter(invite_code::Column::RevokedAt.is_null())
+                .exec(transaction)
+                .await?;
+            let row = self
+                .invites()
+                .filter(invite_code::Column::Code.eq(code.as_str()))
+                .one(transaction)
+                .await?;
+            Ok(row.map(Invite::from))
+        })
         .await
     }
 

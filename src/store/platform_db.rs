@@ -4,7 +4,7 @@ use entity::platform::revision;
 use sea_orm::{DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr};
 
 use super::connection::Connection;
-use super::error::StoreError;
+use super::error::{OfStore, StoreError};
 use crate::clock::{Clock, Entropy};
 use crate::domain::ids::new_row_id;
 
@@ -41,7 +41,7 @@ impl PlatformDb {
     }
 
     /// Runs a transaction under the statement timeout; nothing of it stays when `work` fails.
-    pub(super) async fn write<T, E: From<StoreError>>(
+    pub(super) async fn write<T, E: OfStore>(
         &self,
         operation: &'static str,
         work: impl AsyncFnOnce(&DatabaseTransaction) -> Result<T, E>,

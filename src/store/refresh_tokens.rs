@@ -4,7 +4,7 @@ use entity::tenant::refresh_token;
 use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
 use super::error::StoreError;
-use super::tenant_db::{TenantDb, as_itself};
+use super::tenant_db::TenantDb;
 use crate::clock::Timestamp;
 use crate::domain::ids::UserId;
 
@@ -28,14 +28,10 @@ impl TenantDb {
         token: &NewRefreshToken,
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
-        self.write(
-            "create_refresh_token",
-            async |transaction| {
-                self.insert_refresh_token(transaction, user, token, now)
-                    .await
-            },
-            as_itself,
-        )
+        self.write("create_refresh_token", async |transaction| {
+            self.insert_refresh_token(transaction, user, token, now)
+                .await
+        })
         .await
     }
 
@@ -45,18 +41,14 @@ impl TenantDb {
     /// [`StoreError`] when the database fails.
     pub async fn delete_expired_refresh_tokens(&self) -> Result<u64, StoreError> {
         let now = self.clock.now().as_millis();
-        self.write(
-            "delete_expired_refresh_tokens",
-            async |transaction| {
-                let done = refresh_token::Entity::delete_many()
-                    .filter(refresh_token::Column::TenantId.eq(self.tenant.as_i64()))
-                    .filter(refresh_token::Column::ExpiresAt.lte(now))
-                    .exec(transaction)
-                    .await?;
-                Ok(done.rows_affected)
-            },
-            as_itself,
-        )
+        self.write("delete_expired_refresh_tokens", async |transaction| {
+            let done = refresh_token::Entity::delete_many()
+                .filter(refresh_token::Column::TenantId.eq(self.tenant.as_i64()))
+                .filter(refresh_token::Column::ExpiresAt.lte(now))
+                .exec(transaction)
+                .await?;
+            Ok(done.rows_affected)
+        })
         .await
     }
 

@@ -9,7 +9,7 @@ use sea_orm::{
     sea_query::Expr,
 };
 
-use super::error::StoreError;
+use super::error::{OfStore, StoreError};
 use super::refresh_tokens::NewRefreshToken;
 use super::saved_answers::NewSavedAnswer;
 use super::tenant_db::TenantDb;
@@ -79,6 +79,15 @@ pub enum NotMade {
     Store(#[from] StoreError),
 }
 
+impl OfStore for NotMade {
+    fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
 impl TenantDb {
     /// Makes the account.
     ///
@@ -86,33 +95,26 @@ impl TenantDb {
     /// [`NotMade`]; then nothing was written and no invite was spent. After [`StoreError::Unavailable`] the outcome is
     /// unknown if the database died during the commit: the account exists whole or not at all.
     pub async fn create_account(&self, account: &NewAccount<'_>) -> Result<MadeAccount, NotMade> {
-        self.write(
-            "create_account",
-            async |transaction| {
-                let now = self.clock.now();
-                let invite = self.spend_invite(transaction, account.invite, now).await?;
-                fail::fail_point!("after_invite_spend");
-                let id = self.insert_user(transaction, account, invite, now).await?;
-                if let Some(token) = account.refresh_token {
-                    self.insert_refresh_token(transaction, id, token, now)
-                        .await?;
-                }
-                if let Some(answer) = account.answer {
-                    self.insert_answer(transaction, answer, id, now)
-                        .await
-                        .map_err(key_used)?;
-                }
-                fail::fail_point!("before_commit");
-                Ok(MadeAccount {
-                    id,
-                    created_at: now,
-                })
-            },
-            |error| match error {
-                NotMade::Store(error) => Some(error),
-                _ => None,
-            },
-        )
+        self.write("create_account", async |transaction| {
+            let now = self.clock.now();
+            let invite = self.spend_invite(transaction, account.invite, now).await?;
+            fail::fail_point!("after_invite_spend");
+            let id = self.insert_user(transaction, account, invite, now).await?;
+            if let Some(token) = account.refresh_token {
+                self.insert_refresh_token(transaction, id, token, now)
+                    .await?;
+            }
+            if let Some(answer) = account.answer {
+                self.insert_answer(transaction, answer, id, now)
+                    .await
+                    .map_err(key_used)?;
+            }
+            fail::fail_point!("before_commit");
+            Ok(MadeAccount {
+                id,
+                created_at: now,
+            })
+        })
         .await
     }
 

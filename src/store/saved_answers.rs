@@ -4,7 +4,7 @@ use entity::tenant::saved_answer;
 use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
 use super::error::StoreError;
-use super::tenant_db::{TenantDb, as_itself};
+use super::tenant_db::TenantDb;
 use crate::clock::Timestamp;
 use crate::domain::ids::UserId;
 
@@ -65,18 +65,14 @@ impl TenantDb {
     /// [`StoreError`] when the database fails.
     pub async fn delete_expired_answers(&self) -> Result<u64, StoreError> {
         let now = self.clock.now().as_millis();
-        self.write(
-            "delete_expired_answers",
-            async |transaction| {
-                let done = saved_answer::Entity::delete_many()
-                    .filter(saved_answer::Column::TenantId.eq(self.tenant.as_i64()))
-                    .filter(saved_answer::Column::ExpiresAt.lte(now))
-                    .exec(transaction)
-                    .await?;
-                Ok(done.rows_affected)
-            },
-            as_itself,
-        )
+        self.write("delete_expired_answers", async |transaction| {
+            let done = saved_answer::Entity::delete_many()
+                .filter(saved_answer::Column::TenantId.eq(self.tenant.as_i64()))
+                .filter(saved_answer::Column::ExpiresAt.lte(now))
+                .exec(transaction)
+                .await?;
+            Ok(done.rows_affected)
+        })
         .await
     }
 

@@ -10,7 +10,7 @@ use sea_orm::{
 };
 
 use super::connection::Connection;
-use super::error::{DuplicateOf, StoreError};
+use super::error::{DuplicateOf, OfStore, StoreError};
 use super::settings::Backend;
 use crate::clock::{Clock, Entropy};
 use crate::domain::ids::{TenantId, new_row_id};
@@ -107,11 +107,10 @@ impl TenantDb {
     }
 
     /// Runs a transaction under the statement timeout; again, if it gave way or drew an id that was taken.
-    pub(super) async fn write<T, E: From<StoreError>>(
+    pub(super) async fn write<T, E: OfStore>(
         &self,
         operation: &'static str,
         work: impl AsyncFn(&DatabaseTransaction) -> Result<T, E>,
-        retries: impl Fn(&E) -> Option<&StoreError>,
     ) -> Result<T, E> {
         self.connection
             .within(operation, async {
@@ -120,7 +119,7 @@ impl TenantDb {
                     attempt += 1;
                     let outcome = self.attempt(&work).await;
                     let again = match &outcome {
-                        Err(error) if attempt < ATTEMPTS => retries(error).is_some_and(passes),
+                        Err(error) if attempt < ATTEMPTS => error.store_error().is_some_and(passes),
                         _ => false,
                     };
                     if !again {
@@ -132,7 +131,7 @@ impl TenantDb {
             .await
     }
 
-    async fn attempt<T, E: From<StoreError>>(
+    async fn attempt<T, E: OfStore>(
         &self,
         work: &impl AsyncFn(&DatabaseTransaction) -> Result<T, E>,
     ) -> Result<T, E> {
@@ -179,9 +178,4 @@ fn passes(error: &StoreError) -> bool {
         error,
         StoreError::GaveWay | StoreError::Duplicate(DuplicateOf::PrimaryKey)
     )
-}
-
-/// For operations whose error is the store's own.
-pub(super) fn as_itself(error: &StoreError) -> Option<&StoreError> {
-    Some(error)
 }

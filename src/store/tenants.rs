@@ -10,7 +10,7 @@ use sea_orm::{
 use serde_json::{Value, json};
 
 use super::audit::{Audit, AuditEntry};
-use super::error::StoreError;
+use super::error::{OfStore, StoreError};
 use super::platform_db::PlatformDb;
 use super::signing_keys::NewSigningKey;
 use crate::clock::Timestamp;
@@ -165,6 +165,15 @@ pub enum TenantNotChanged {
     Store(#[from] StoreError),
 }
 
+impl OfStore for TenantNotChanged {
+    fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
 /// The place for which the master key seals a tenant's database URL.
 #[must_use]
 pub fn url_context(tenant: TenantId) -> String {
@@ -224,7 +233,7 @@ impl PlatformDb {
     ///
     /// # Errors
     /// What `decide` answers, or [`TenantNotChanged`].
-    pub async fn change_tenant<E: From<StoreError> + From<TenantNotChanged>>(
+    pub async fn change_tenant<E: OfStore + From<TenantNotChanged>>(
         &self,
         key: &TenantKey,
         audit: &Audit<'_>,
