@@ -149,12 +149,16 @@ pub fn ensure_master_key(settings: &Settings, entropy: Entropy) -> Result<(), Ap
         .bytes::<32>()
         .map_err(|error| AppError::Store(error.into()))?;
     let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut file = std::fs::OpenOptions::new()
+    let opened = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&path)
-        .map_err(failed)?;
+        .open(&path);
+    let mut file = match opened {
+        // Another process that starts on the same data was quicker: its key is the key.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        opened => opened.map_err(failed)?,
+    };
     file.write_all(hex.as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(failed)

@@ -1,7 +1,7 @@
 //! Brings a database to the shape that this version needs, and tells whether it has it.
 
 use migration::{MigratorTrait, PlatformMigrator, TenantMigrator};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, Statement};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement};
 
 use super::connection::Connection;
 use super::error::StoreError;
@@ -32,16 +32,17 @@ pub async fn migrate(connection: &Connection, schema: Schema) -> Result<(), Stor
     }
     let transaction = connection.begin().await?;
     lock(&transaction, connection.backend).await?;
-    match schema {
-        Schema::Platform => PlatformMigrator::up(&transaction, None).await?,
-        Schema::Tenant => TenantMigrator::up(&transaction, None).await?,
-    }
+    let changed = match schema {
+        Schema::Platform => PlatformMigrator::up(&transaction, None).await,
+        Schema::Tenant => TenantMigrator::up(&transaction, None).await,
+    };
     if connection.backend == Backend::Mysql {
-        // MySQL ties this lock to the connection, which goes back to the pool.
+        // MySQL ties this lock to the connection, which goes back to the pool, whatever became of the change.
         transaction
             .execute_unprepared(&format!("SELECT RELEASE_LOCK('{LOCK_NAME}')"))
             .await?;
     }
+    changed?;
     Ok(transaction.commit().await?)
 }
 
@@ -86,11 +87,29 @@ fn names<M: MigratorTrait>() -> Vec<String> {
 
 /// SQLite's write lock is held already; the other two get one of their own until the transaction or the caller ends it.
 async fn lock(transaction: &DatabaseTransaction, backend: Backend) -> Result<(), StoreError> {
-    let sql = match backend {
-        Backend::Sqlite => return Ok(()),
-        Backend::Postgres => format!("SELECT pg_advisory_xact_lock({LOCK_NUMBER})"),
-        Backend::Mysql => format!("SELECT GET_LOCK('{LOCK_NAME}', {LOCK_SECONDS})"),
-    };
-    transaction.execute_unprepared(&sql).await?;
+    match backend {
+        Backend::Sqlite => {}
+        Backend::Postgres => {
+            // Waiting for the lock is a statement, and a change of the schema may be a long one: the bound that suits
+            // registrations does not suit these.
+            let sql = format!(
+                "SET LOCAL statement_timeout = '{LOCK_SECONDS}s'; SELECT pg_advisory_xact_lock({LOCK_NUMBER})"
+            );
+            transaction.execute_unprepared(&sql).await?;
+        }
+        Backend::Mysql => {
+            let sql = format!("SELECT GET_LOCK('{LOCK_NAME}', {LOCK_SECONDS}) AS granted");
+            let query = Statement::from_string(DbBackend::MySql, sql);
+            let row = transaction.query_one_raw(query).await?;
+            let granted: Option<i64> = match row {
+                Some(row) => row.try_get("", "granted")?,
+                None => None,
+            };
+            if granted != Some(1) {
+                let text = "another process is still changing the schema";
+                return Err(StoreError::Unavailable(text.into()));
+            }
+        }
+    }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use entity::platform::administrator;
+use futures_util::future::join_all;
 use sea_orm::{Database, EntityTrait};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -20,6 +21,7 @@ use crate::harness::tenants;
 
 on_all_databases!(
     migrating_twice_is_migrating_once,
+    migrators_that_start_at_once_wait_for_each_other,
     serve_refuses_a_schema_that_is_behind,
 );
 
@@ -651,6 +653,24 @@ async fn migrating_twice_is_migrating_once(backend: Backend) {
     admin(&server, "GET", "/admin/v1/tenants/acme", None)
         .await
         .expect(200);
+}
+
+async fn migrators_that_start_at_once_wait_for_each_other(backend: Backend) {
+    let platform = TestDatabase::create(backend).await;
+    let shared = TestDatabase::create(backend).await;
+    let folder = TempDir::new().expect("a folder");
+    let environment = [
+        ("ENROLL__DATA__DIR", folder.path().to_str().expect("UTF-8")),
+        ("ENROLL__PLATFORM__URL", platform.url()),
+        ("ENROLL__DATABASES__MAIN__URL", shared.url()),
+    ];
+    // Replicas of a new version start together, and each begins with this.
+    let all = join_all((0..4).map(|_| enroll(&["migrate"], &environment, ""))).await;
+    for one in all {
+        assert_eq!(one.well(), "");
+    }
+    let key = std::fs::read_to_string(folder.path().join("master.key")).expect("the key");
+    assert_eq!(key.len(), 64, "one of them made the key");
 }
 
 async fn serve_refuses_a_schema_that_is_behind(backend: Backend) {
