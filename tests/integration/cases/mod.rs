@@ -2,3 +2,4 @@
 
 mod contract;
 mod harness;
+mod hostile_input;
