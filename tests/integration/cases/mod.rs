@@ -3,3 +3,4 @@
 mod contract;
 mod harness;
 mod hostile_input;
+mod naming;
