@@ -6,6 +6,8 @@ mod command_line;
 mod contract;
 mod demo;
 mod harness;
+mod hostile_input;
 mod load_test;
+mod naming;
 mod operations;
 mod threats_doc;
