@@ -65,7 +65,7 @@ impl Town {
     }
 
     /// As [`Town::ask`], for a table of requests.
-    async fn asks(&self, table: &[(&str, &[(&str, &str)], &str)]) {
+    async fn asks(&self, table: &[Row<'_>]) {
         for (target, fields, expected) in table {
             let told = self.ask(target, fields).await;
             assert_eq!(told, *expected, "{target} {fields:?}");
@@ -76,6 +76,9 @@ impl Town {
         tenants::users(&self.server, tenant).await.len()
     }
 }
+
+/// A target, header fields, and what they come to.
+type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
 
 fn no_limits() -> Value {
     json!({"limits": {"per_address": null, "per_username": null, "per_tenant": null, "in_flight": null}})
