@@ -107,7 +107,7 @@ pub async fn open(
         Backend::Postgres => {
             options
                 .idle_timeout(bounds.idle_timeout)
-                .map_sqlx_postgres_pool_opts(|pool| only_lively(pool));
+                .map_sqlx_postgres_pool_opts(only_lively);
             let statement_timeout = bounds.statement_timeout.as_millis().to_string();
             options.map_sqlx_postgres_opts(move |postgres| {
                 let tenant = only_tenant.map(|tenant| ("enroll.tenant_id", tenant.to_string()));
@@ -120,7 +120,7 @@ pub async fn open(
         Backend::Mysql => {
             options
                 .idle_timeout(bounds.idle_timeout)
-                .map_sqlx_mysql_pool_opts(|pool| only_lively(pool));
+                .map_sqlx_mysql_pool_opts(only_lively);
         }
     }
     let pool = tokio::time::timeout(bounds.acquire_timeout, Database::connect(options))
