@@ -106,13 +106,7 @@ impl Names {
         self.by_key
             .try_get_with(key.clone(), async {
                 self.start().await?;
-                loop {
-                    let changes = self.changes.load(Ordering::Acquire);
-                    let record = self.platform.find_tenant(key).await?;
-                    if self.changes.load(Ordering::Acquire) == changes {
-                        return Ok(record.map(|record| self.tenant(record)));
-                    }
-                }
+                self.read(key).await
             })
             .await
             .map_err(unavailable)
@@ -153,6 +147,25 @@ impl Names {
         tenant
     }
 
+    /// The record as it stands in the database now.
+    async fn read(&self, key: &TenantKey) -> Result<Option<Arc<Tenant>>, StoreError> {
+        loop {
+            let changes = self.changes.load(Ordering::Acquire);
+            let record = self.platform.find_tenant(key).await?;
+            if self.changes.load(Ordering::Acquire) == changes {
+                return Ok(record.map(|record| self.tenant(record)));
+            }
+        }
+    }
+
+    /// Replaces what is remembered by what stands in the database. It is not forgotten before that is known: a database
+    /// that does not answer must not take away tenants that serve.
+    async fn renew(&self, key: &TenantKey) -> Result<Option<Arc<Tenant>>, StoreError> {
+        let tenant = self.read(key).await?;
+        self.by_key.insert(key.clone(), tenant.clone()).await;
+        Ok(tenant)
+    }
+
     /// Looks for changes that other processes made; gives the tenants that changed.
     pub(super) async fn look_for_changes(&self) -> Result<Vec<Arc<Tenant>>, TenantError> {
         self.start().await?;
@@ -168,15 +181,23 @@ impl Names {
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.by_host.invalidate_all();
         let mut tenants = Vec::with_capacity(fresh.len() + lately.len());
+        let mut again: Vec<TenantKey> = fresh.iter().map(|(key, _)| key.clone()).collect();
         for key in lately.iter().chain(fresh.iter().map(|(key, _)| key)) {
-            self.by_key.invalidate(key).await;
-            // A row that cannot be read keeps nobody else's change from being seen.
-            tenants.extend(self.by_key(key).await.ok().flatten());
+            match self.renew(key).await {
+                Ok(tenant) => tenants.extend(tenant),
+                // A row that cannot be read keeps nobody else's change from being seen.
+                Err(error) => {
+                    tracing::warn!(%error, tenant = %key, "a change of a tenant cannot be read");
+                    again.push(key.clone());
+                }
+            }
         }
         if let Some((_, last)) = fresh.last() {
             self.seen.store(*last, Ordering::Release);
         }
-        lock(&self.lately_changed).extend(fresh.into_iter().map(|(key, _)| key));
+        again.sort();
+        again.dedup();
+        lock(&self.lately_changed).extend(again);
         Ok(tenants)
     }
 
