@@ -11,3 +11,4 @@ mod load_test;
 mod naming;
 mod operations;
 mod threats_doc;
+mod tokens;
