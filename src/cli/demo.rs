@@ -18,7 +18,7 @@ use crate::clock::{Clock, Entropy};
 use crate::domain::ids::AdministratorId;
 use crate::domain::tenant_key::TenantKey;
 use crate::domain::tenant_settings::{Limits, Rate, TenantSettings};
-use crate::settings::{Settings, temporary_folder};
+use crate::settings::{Settings, temporary_folder, this_program};
 use crate::store::administrators::Administrator;
 use crate::store::platform_db::PlatformDb;
 use crate::telemetry::Metrics;
@@ -227,7 +227,7 @@ impl Tour {
         let token = self.admin_token.expose_secret();
         let folder = folder.display();
         // After `cargo run` the program is on nobody's PATH.
-        let enroll = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("enroll"));
+        let enroll = this_program();
         let enroll = enroll.display();
         format!(
             r#"enroll demo: tenants demo and acme, data and demo.json in {folder}

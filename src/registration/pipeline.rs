@@ -93,6 +93,24 @@ pub async fn register(
     {
         return answer_again(tools, rules, request, &saved).await;
     }
+    let outcome = register_anew(tools, rules, request, invite_is_dead).await;
+    // Another process may have answered the same request meanwhile: the name and the invite are gone because of it.
+    if let (Err(RegistrationError::Invalid(_) | RegistrationError::InviteRejected), Some(key_hash)) =
+        (&outcome, &request.idempotency_key)
+        && let Some(saved) = tools.db.find_saved_answer(key_hash).await.map_err(failed)?
+    {
+        return answer_again(tools, rules, request, &saved).await;
+    }
+    outcome
+}
+
+/// A request that nobody has answered yet.
+async fn register_anew(
+    tools: &Tools,
+    rules: &TenantRules,
+    request: &RegistrationRequest,
+    invite_is_dead: bool,
+) -> Result<Registered, RegistrationError> {
     if !rules.settings.registration.open {
         return Err(RegistrationError::Closed);
     }
@@ -209,7 +227,8 @@ async fn hash_password(
         Err(HashRefusal::Deadline | HashRefusal::Stopped) => {
             Err(RegistrationError::Overloaded(RETRY_AFTER))
         }
-        Err(HashRefusal::Failed) => Err(RegistrationError::Internal),
+        // Logged where it arose; the thread goes on with fresh memory, so the next try may succeed.
+        Err(HashRefusal::Failed) => Err(RegistrationError::Unavailable(RETRY_AFTER)),
     }
 }
 

@@ -32,6 +32,12 @@ pub fn temporary_folder() -> PathBuf {
     env::temp_dir()
 }
 
+/// Where this program lies, for lines that a reader can copy; its bare name, where the system does not tell.
+#[must_use]
+pub fn this_program() -> PathBuf {
+    env::current_exe().unwrap_or_else(|_| PathBuf::from("enroll"))
+}
+
 /// The settings file that `ENROLL_CONFIG` names.
 pub(super) fn config_file() -> Option<PathBuf> {
     env::var_os("ENROLL_CONFIG")

@@ -7,6 +7,7 @@ use sea_orm::{
     ConnectOptions, Database, DatabaseConnection, DatabaseConnectionType, DatabaseTransaction,
     DbBackend, IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
+use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
 use super::error::{OfStore, StoreError};
@@ -104,7 +105,9 @@ pub async fn open(
             });
         }
         Backend::Postgres => {
-            options.idle_timeout(bounds.idle_timeout);
+            options
+                .idle_timeout(bounds.idle_timeout)
+                .map_sqlx_postgres_pool_opts(only_lively);
             let statement_timeout = bounds.statement_timeout.as_millis().to_string();
             options.map_sqlx_postgres_opts(move |postgres| {
                 let tenant = only_tenant.map(|tenant| ("enroll.tenant_id", tenant.to_string()));
@@ -115,7 +118,9 @@ pub async fn open(
             });
         }
         Backend::Mysql => {
-            options.idle_timeout(bounds.idle_timeout);
+            options
+                .idle_timeout(bounds.idle_timeout)
+                .map_sqlx_mysql_pool_opts(only_lively);
         }
     }
     let pool = tokio::time::timeout(bounds.acquire_timeout, Database::connect(options))
@@ -133,6 +138,28 @@ pub async fn open(
         clock,
         metrics,
     })
+}
+
+/// How long a connection may take for a sign of life: less than a caller waits for a connection, so that one that is
+/// dead is replaced while its caller waits.
+const LIFE_SIGN_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Keeps connections out of the pool that give no sign of life.
+///
+/// sqlx asks each one for such a sign when it comes back and when it is handed out, but the first of these waits for
+/// ever: connections to a database that froze would never come back, and the pool would stay empty after the thaw.
+fn only_lively<D: sqlx::Database>(pool: PoolOptions<D>) -> PoolOptions<D> {
+    pool.test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(is_alive(connection)))
+        .after_release(|connection, _| Box::pin(is_alive(connection)))
+}
+
+/// Whether the connection answers in time. An error, unlike `false`, makes sqlx drop it without a word to the database.
+async fn is_alive(connection: &mut impl sqlx::Connection) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(LIFE_SIGN_TIMEOUT, connection.ping()).await {
+        Ok(answered) => answered.map(|()| true),
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
+    }
 }
 
 impl Connection {

@@ -9,8 +9,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler, ResponseFuture, SpawnHandle};
+use actix::{Actor, Context, Handler, ResponseFuture};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use super::invite_hints::TenantInviteHints;
@@ -21,6 +22,7 @@ use crate::registration::error::RegistrationError;
 use crate::registration::pipeline::{self, Registered, Tools};
 use crate::registration::rules::TenantRules;
 use crate::store::error::StoreError;
+use crate::store::tenant_db::TenantDb;
 use crate::telemetry::metrics::Metrics;
 
 /// The actor of one tenant.
@@ -37,10 +39,9 @@ pub(super) struct TenantActor {
     in_progress: InProgress,
     /// Requests begun and not ended; a drain waits for none.
     running: Running,
-    /// How often expired rows are removed.
-    housekeeping: Duration,
-    /// The timer of that: while it runs, actix keeps the actor alive, whoever still has its address.
-    timer: Option<SpawnHandle>,
+    /// Removes expired rows now and then. Not an interval of the actor's context: that would keep the context, and with
+    /// it the actor, alive after its last address is gone.
+    housekeeper: JoinHandle<()>,
     metrics: Metrics,
 }
 
@@ -55,18 +56,18 @@ impl TenantActor {
         housekeeping: Duration,
         metrics: Metrics,
     ) -> Self {
-        // Here and not in `started`, which runs after the address is out: the first caller must find the gate open.
-        slot.open_gate(&rules.settings.limits);
         metrics.actor_launched();
+        // Before anybody has the actor's address: who has it may go through the gate.
+        slot.open_gate(&rules.settings.limits);
+        let running = Running::default();
         Self {
+            housekeeper: actix::spawn(keep_house(tools.db.clone(), running.clone(), housekeeping)),
             slot,
             rules: Arc::new(rules),
             tools,
             hints,
             in_progress: InProgress::default(),
-            running: Running::default(),
-            housekeeping,
-            timer: None,
+            running,
             metrics,
         }
     }
@@ -74,29 +75,26 @@ impl TenantActor {
 
 impl Actor for TenantActor {
     type Context = Context<Self>;
-
-    fn started(&mut self, context: &mut Self::Context) {
-        let timer = context.run_interval(self.housekeeping, |actor, _| {
-            let db = actor.tools.db.clone();
-            let running = actor.running.begin();
-            actix::spawn(async move {
-                let _running = running;
-                let done = async {
-                    db.delete_expired_answers().await?;
-                    db.delete_expired_refresh_tokens().await
-                };
-                if let Err(error) = done.await {
-                    tracing::warn!(%error, "expired rows stay until the next round");
-                }
-            });
-        });
-        self.timer = Some(timer);
-    }
 }
 
 impl Drop for TenantActor {
     fn drop(&mut self) {
+        self.housekeeper.abort();
         self.metrics.actor_ended();
+    }
+}
+
+async fn keep_house(db: TenantDb, running: Running, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        let _running = running.begin();
+        let done = async {
+            db.delete_expired_answers().await?;
+            db.delete_expired_refresh_tokens().await
+        };
+        if let Err(error) = done.await {
+            tracing::warn!(%error, "expired rows stay until the next round");
+        }
     }
 }
 
@@ -129,7 +127,10 @@ impl Handler<Register> for TenantActor {
             let _ends_with_the_work = (permit, running, in_progress);
             fail::fail_point!("request_future");
             let outcome = pipeline::register(&tools, &rules, &request, dead).await;
-            if let (Err(RegistrationError::InviteRejected), Some(code)) = (&outcome, code) {
+            // A refusal that rests on the hint does not renew it: a code that others issued since must soon work here.
+            if let (Err(RegistrationError::InviteRejected), Some(code), false) =
+                (&outcome, code, dead)
+            {
                 hints.refused(code);
             }
             outcome
@@ -183,10 +184,7 @@ impl Handler<PublicKeys> for TenantActor {
 impl Handler<Drain> for TenantActor {
     type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, _: Drain, context: &mut Self::Context) -> Self::Result {
-        if let Some(timer) = self.timer.take() {
-            context.cancel_future(timer);
-        }
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
         let (running, db) = (self.running.clone(), self.tools.db.clone());
         Box::pin(async move {
             running.none_left().await;

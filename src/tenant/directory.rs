@@ -297,16 +297,13 @@ impl Directory {
         let mut stop = self.0.stop.subscribe();
         let look = Duration::from_millis(self.0.settings.sync_ms);
         let clean = Duration::from_millis(self.0.settings.housekeeping_ms);
-        let mut started = false;
         let mut cleaned = self.0.clock.monotonic();
         loop {
             tokio::select! {
                 () = tokio::time::sleep(look) => {}
                 _ = stop.changed() => return,
             }
-            if !started {
-                started = self.0.names.start_from_now().await.is_ok();
-            } else if let Ok(changed) = self.0.names.look_for_changes().await {
+            if let Ok(changed) = self.0.names.look_for_changes().await {
                 for tenant in changed {
                     self.apply(tenant).await;
                 }
@@ -400,7 +397,7 @@ impl Directory {
         if lately || self.0.closing.load(Ordering::Acquire) {
             return Err(TenantError::Unavailable(RETRY_AFTER));
         }
-        self.make_room().await?;
+        self.make_room(slot.tenant).await?;
         if history.launched_before && slot.live().is_some() {
             self.0.metrics.actor_relaunched();
             tracing::warn!(tenant = %tenant.record.key, "the tenant's actor died and is replaced");
@@ -434,13 +431,14 @@ impl Directory {
         }
     }
 
-    /// Evicts the tenant that was idle longest when as many are live as may be.
-    async fn make_room(&self) -> Result<(), TenantError> {
+    /// Evicts the tenant that was idle longest when as many others are live as may be beside this one.
+    async fn make_room(&self, newcomer: TenantId) -> Result<(), TenantError> {
         let now = self.0.clock.monotonic();
         let live: Vec<Arc<Slot>> = self
             .slots()
             .values()
-            .filter(|slot| slot.live().is_some())
+            // Of the newcomer itself nothing is there but perhaps a dead actor, which takes no room from its successor.
+            .filter(|slot| slot.tenant != newcomer && slot.live().is_some())
             .cloned()
             .collect();
         if live.len() < self.0.settings.max_live {
@@ -516,7 +514,20 @@ impl Directory {
             self.0.metrics.forget_tenant(tenant.record.key.as_str());
         }
         let directory = self.clone();
-        actix::spawn(async move { directory.drain(&slot, true).await });
+        actix::spawn(async move { directory.drain_unwanted(&slot, &tenant.record.key).await });
+    }
+
+    /// Drains the actor of a tenant that does not serve, as soon as its last caller is answered; unless it serves again
+    /// before, for then new callers keep coming.
+    async fn drain_unwanted(&self, slot: &Arc<Slot>, key: &TenantKey) {
+        while slot.live().is_some() && !self.drain(slot, false).await {
+            if let Ok(Some(tenant)) = self.0.names.by_key(key).await
+                && tenant.record.state == TenantState::Active
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Evicts actors that were idle for longer than the setting and than any limiter remembers, and drops slots that

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use moka::Expiry;
 use moka::future::Cache;
+use tokio::sync::OnceCell;
 
 use super::error::{RETRY_AFTER, TenantError};
 use crate::domain::host_name::HostName;
@@ -52,6 +53,8 @@ pub(super) struct Names {
     by_host: Cache<HostName, Option<TenantKey>>,
     /// The revision up to which changes were seen.
     seen: AtomicI64,
+    /// Whether `seen` was read. It must be before any record is, or a change between the two would never be seen.
+    started: OnceCell<()>,
     /// Rises with every change seen: a record read before it may be old.
     changes: AtomicU64,
     /// Changes of the last look. They are taken in once more at the next one: a look-up that ran beside the first time
@@ -89,6 +92,7 @@ impl Names {
                 .expire_after(UnknownExpires(unknown_life))
                 .build(),
             seen: AtomicI64::new(0),
+            started: OnceCell::new(),
             changes: AtomicU64::new(0),
             lately_changed: std::sync::Mutex::default(),
         }
@@ -101,6 +105,7 @@ impl Names {
         }
         self.by_key
             .try_get_with(key.clone(), async {
+                self.start().await?;
                 loop {
                     let changes = self.changes.load(Ordering::Acquire);
                     let record = self.platform.find_tenant(key).await?;
@@ -123,6 +128,7 @@ impl Names {
             None => self
                 .by_host
                 .try_get_with(host.clone(), async {
+                    self.start().await?;
                     let record = self.platform.find_tenant_of_host(host).await?;
                     Ok(record.map(|record| record.key))
                 })
@@ -149,6 +155,7 @@ impl Names {
 
     /// Looks for changes that other processes made; gives the tenants that changed.
     pub(super) async fn look_for_changes(&self) -> Result<Vec<Arc<Tenant>>, TenantError> {
+        self.start().await?;
         let seen = self.seen.load(Ordering::Acquire);
         let fresh = self
             .platform
@@ -174,10 +181,15 @@ impl Names {
     }
 
     /// Starts to look for changes from now on: what is older is read when it is asked for.
-    pub(super) async fn start_from_now(&self) -> Result<(), TenantError> {
-        self.seen
-            .store(self.platform.last_revision().await?, Ordering::Release);
-        Ok(())
+    async fn start(&self) -> Result<(), StoreError> {
+        self.started
+            .get_or_try_init(async || {
+                let last = self.platform.last_revision().await?;
+                self.seen.store(last, Ordering::Release);
+                Ok(())
+            })
+            .await
+            .copied()
     }
 
     fn tenant(&self, record: TenantRecord) -> Arc<Tenant> {

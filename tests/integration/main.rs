@@ -3,6 +3,10 @@
 //! `harness` starts servers, makes databases and speaks HTTP; `cases` holds the tests, one file per behaviour. Run it by
 //! `scripts/test`, which starts the databases that it needs.
 #![allow(
+    clippy::large_futures,
+    reason = "a test awaits each of its futures once"
+)]
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

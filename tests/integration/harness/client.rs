@@ -75,6 +75,19 @@ impl Request {
         exchange(to, &self.bytes(to), self.method == "HEAD").await
     }
 
+    /// Sends all of it; the answer can be waited for later.
+    pub(crate) async fn begin(&self, to: SocketAddr) -> io::Result<Begun> {
+        limited(async {
+            let mut stream = TcpStream::connect(to).await?;
+            stream.write_all(&self.bytes(to)).await?;
+            Ok(Begun {
+                stream,
+                without_body: self.method == "HEAD",
+            })
+        })
+        .await
+    }
+
     fn has(&self, name: &str) -> bool {
         self.headers
             .iter()
@@ -105,6 +118,19 @@ impl Request {
         bytes.extend_from_slice(b"\r\n");
         bytes.extend_from_slice(&request.body);
         bytes
+    }
+}
+
+/// A request that was sent whole.
+pub(crate) struct Begun {
+    stream: TcpStream,
+    without_body: bool,
+}
+
+impl Begun {
+    /// What the server says to it.
+    pub(crate) async fn answer(self) -> io::Result<Answer> {
+        limited(read_answer(self.stream, self.without_body)).await
     }
 }
 
@@ -259,6 +285,24 @@ pub(crate) async fn register(server: &Server, tenant: &str, attributes: Value) -
     Request::register(tenant, attributes)
         .send(server.public())
         .await
+}
+
+/// The sum of a metric's series whose line holds `label`, which may be empty.
+pub(crate) async fn metric(server: &Server, name: &str, label: &str) -> f64 {
+    let answer = Request::new("GET", "/metrics").send(server.admin()).await;
+    assert_eq!(answer.status, 200);
+    answer
+        .text()
+        .lines()
+        .filter(|line| {
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with([' ', '{']) && rest.contains(label))
+        })
+        .map(|line| {
+            let value = line.rsplit(' ').next().and_then(|text| text.parse().ok());
+            value.unwrap_or_else(|| panic!("no value in {line:?}"))
+        })
+        .fold(0.0, |sum: f64, value: f64| sum + value)
 }
 
 /// Asks the admin API, with the server's own token.

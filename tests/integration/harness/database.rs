@@ -49,7 +49,7 @@ impl Backend {
 }
 
 /// Makes a test on each kind of database from async functions that take a [`Backend`]: `sqlite::name`,
-/// `postgres::name` and `mysql::name`. Once per file, with all its names.
+/// `postgres::name` and `mysql::name`. Once per file, with all its names; so is [`on_server_databases`].
 macro_rules! on_all_databases {
     ($($name:ident),+ $(,)?) => {
         on_all_databases!(@kind sqlite Sqlite $($name)+);
@@ -70,6 +70,14 @@ macro_rules! on_all_databases {
                 }
             )+
         }
+    };
+}
+
+/// [`on_all_databases`] for what only a database with a server can meet: it is down, or cannot be reached.
+macro_rules! on_server_databases {
+    ($($name:ident),+ $(,)?) => {
+        on_all_databases!(@kind postgres Postgres $($name)+);
+        on_all_databases!(@kind mysql Mysql $($name)+);
     };
 }
 

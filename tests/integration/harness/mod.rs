@@ -21,6 +21,10 @@
 #[macro_use]
 pub(crate) mod database;
 pub(crate) mod client;
+pub(crate) mod ground;
+pub(crate) mod load;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod server;
 pub(crate) mod tenants;
+pub(crate) mod wait;

@@ -1,0 +1,210 @@
+//! Databases that are down or frozen (docs/threats.md rows 36, 37, 40, 41 and 43).
+
+use serde_json::{Value, json};
+
+use crate::harness::client::{Answer, Request, register, volley};
+use crate::harness::database::{Backend, TestDatabase};
+use crate::harness::ground::{Ground, ada, no_limits};
+use crate::harness::load::Load;
+use crate::harness::proxy::Proxy;
+use crate::harness::server::{Server, ServerOptions};
+use crate::harness::tenants::{Placement, create_tenant, users};
+use crate::harness::wait::until;
+
+on_server_databases!(
+    a_server_starts_before_its_databases,
+    a_tenants_database_that_dies_under_load_harms_nobody_else,
+    a_frozen_database_is_answered_for_in_time_and_replaced,
+    a_platform_database_that_freezes_stops_no_tenant,
+);
+
+/// Short times, so that the test sees them pass.
+fn impatient(options: ServerOptions) -> ServerOptions {
+    options
+        .set("database.acquire_timeout_ms", 2000)
+        .set("database.statement_timeout_ms", 2000)
+        .set("database.own_pool_size", 3)
+        .set("tenants.launch_timeout_ms", 6000)
+}
+
+fn assert_unavailable(answer: &Answer) {
+    assert_eq!(
+        (answer.status, answer.error_code().as_str()),
+        (503, "unavailable")
+    );
+    let wait = answer
+        .header("retry-after")
+        .and_then(|text| text.parse::<u64>().ok());
+    assert!(wait.is_some_and(|seconds| seconds >= 1), "{answer:?}");
+}
+
+/// What `/readyz` says is missing.
+async fn missing(server: &Server) -> Value {
+    let livez = Request::new("GET", "/livez").send(server.admin()).await;
+    assert_eq!(livez.status, 200, "alive, whatever is missing");
+    let answer = Request::new("GET", "/readyz").send(server.admin()).await;
+    let missing = answer.json()["missing"].take();
+    assert_eq!(answer.status, if missing == json!([]) { 200 } else { 503 });
+    missing
+}
+
+async fn becomes_missing(server: &Server, expected: Value) {
+    until("the verdict on readiness", async || {
+        (missing(server).await == expected).then_some(())
+    })
+    .await;
+}
+
+async fn works_again(server: &Server, tenant: &str, username: &str) {
+    until("the tenant works again", async || {
+        let answer = register(server, tenant, ada(username)).await;
+        if answer.status == 200 {
+            return Some(());
+        }
+        assert_unavailable(&answer);
+        None
+    })
+    .await;
+}
+
+async fn a_server_starts_before_its_databases(backend: Backend) {
+    let (platform, shared) =
+        tokio::join!(TestDatabase::create(backend), TestDatabase::create(backend));
+    let mut platform_proxy = Proxy::before(platform.url()).await;
+    let mut shared_proxy = Proxy::before(shared.url()).await;
+    let options = impatient(ServerOptions::new())
+        .set("platform.url", platform_proxy.url(platform.url()))
+        .set("databases.shared.url", shared_proxy.url(shared.url()));
+    let mut first = Server::start(options).await;
+    create_tenant(&first, "shared", Placement::Shared("shared"), no_limits()).await;
+    create_tenant(&first, "own", Placement::Own, no_limits()).await;
+    register(&first, "shared", ada("ada")).await.expect(200);
+    first.sigkill();
+
+    platform_proxy.down().await;
+    shared_proxy.down().await;
+    let server = Server::start(first.twin()).await;
+    becomes_missing(&server, json!(["platform database", "database shared"])).await;
+    for tenant in ["shared", "own"] {
+        assert_unavailable(&register(&server, tenant, ada("bob")).await);
+    }
+    platform_proxy.up();
+    becomes_missing(&server, json!(["database shared"])).await;
+    works_again(&server, "own", "bob").await;
+    assert_unavailable(&register(&server, "shared", ada("bob")).await);
+    shared_proxy.up();
+    becomes_missing(&server, json!([])).await;
+    works_again(&server, "shared", "bob").await;
+    assert_eq!(users(&server, "shared").await.len(), 2);
+}
+
+async fn a_tenants_database_that_dies_under_load_harms_nobody_else(backend: Backend) {
+    let ground = Ground::create(backend).await;
+    let mut proxy = Proxy::before(ground.own().url()).await;
+    let server = Server::start(impatient(ground.options())).await;
+    let url = proxy.url(ground.own().url());
+    create_tenant(&server, "own", Placement::OwnAt(&url), no_limits()).await;
+    create_tenant(&server, "other", Placement::Shared("shared"), no_limits()).await;
+    let load = Load::start(server.public(), "own", "a", None);
+    let other = Load::start(server.public(), "other", "b", None);
+    load.acknowledged(10).await;
+    proxy.down().await;
+    assert_unavailable(&register(&server, "own", ada("vain")).await);
+    other.acknowledged(other.count() + 10).await;
+    proxy.up();
+    load.acknowledged(load.count() + 10).await;
+    let calls = load.end().await;
+    for call in &calls {
+        assert!(matches!(call.outcome, Ok(200 | 503)), "{call:?}");
+    }
+    assert!(calls.iter().any(|call| call.outcome == Ok(503)));
+    for call in other.end().await {
+        assert_eq!(call.outcome, Ok(200), "{call:?}");
+    }
+    let names: Vec<Value> = users(&server, "own")
+        .await
+        .iter()
+        .map(|user| user["attributes"]["username"].clone())
+        .collect();
+    for call in calls.iter().filter(|call| call.is_acknowledged()) {
+        assert!(names.contains(&json!(call.username)), "lost: {call:?}");
+    }
+    assert_eq!(
+        missing(&server).await,
+        json!([]),
+        "a tenant's own database is the tenant's own affair"
+    );
+}
+
+async fn a_frozen_database_is_answered_for_in_time_and_replaced(backend: Backend) {
+    let ground = Ground::create(backend).await;
+    let (own, shared) = (
+        Proxy::before(ground.own().url()).await,
+        Proxy::before(ground.shared().url()).await,
+    );
+    let options =
+        impatient(ground.options()).set("databases.frozen.url", shared.url(ground.shared().url()));
+    let server = Server::start(options).await;
+    let url = own.url(ground.own().url());
+    create_tenant(&server, "own", Placement::OwnAt(&url), no_limits()).await;
+    create_tenant(&server, "frozen", Placement::Shared("frozen"), no_limits()).await;
+    create_tenant(&server, "other", Placement::Shared("shared"), no_limits()).await;
+    let volley_to = |tenant: &'static str, name: &'static str| {
+        let requests: Vec<Request> = (0..12)
+            .map(|number| Request::register(tenant, ada(&format!("{name}{number}"))))
+            .collect();
+        let server = &server;
+        async move { volley(server.public(), &requests).await }
+    };
+    for (tenant, proxy) in [("own", &own), ("frozen", &shared)] {
+        // Fill the pool, then freeze it with a request on every connection.
+        for answer in volley_to(tenant, "ada").await {
+            answer.expect(200);
+        }
+        proxy.freeze();
+        for answer in volley_to(tenant, "bob").await {
+            assert_unavailable(&answer);
+        }
+        if tenant == "frozen" {
+            becomes_missing(&server, json!(["database frozen"])).await;
+        }
+        register(
+            &server,
+            "other",
+            ada(&format!("beside {tenant}").replace(' ', "")),
+        )
+        .await
+        .expect(200);
+        // The frozen connections stay so for ever; new ones take their place.
+        proxy.thaw();
+        works_again(&server, tenant, "cid").await;
+        for answer in volley_to(tenant, "dan").await {
+            answer.expect(200);
+        }
+    }
+    becomes_missing(&server, json!([])).await;
+}
+
+async fn a_platform_database_that_freezes_stops_no_tenant(backend: Backend) {
+    let ground = Ground::create(backend).await;
+    let platform = TestDatabase::create(backend).await;
+    let proxy = Proxy::before(platform.url()).await;
+    let options = impatient(ground.options()).set("platform.url", proxy.url(platform.url()));
+    let server = Server::start(options).await;
+    for (tenant, placement) in ground.placements() {
+        create_tenant(&server, tenant, placement, no_limits()).await;
+        register(&server, tenant, ada("ada")).await.expect(200);
+    }
+    create_tenant(&server, "cold", Placement::Own, no_limits()).await;
+    proxy.freeze();
+    becomes_missing(&server, json!(["platform database"])).await;
+    for (tenant, _) in ground.placements() {
+        register(&server, tenant, ada("bob")).await.expect(200);
+    }
+    assert_unavailable(&register(&server, "cold", ada("ada")).await);
+    assert_unavailable(&register(&server, "unknown", ada("ada")).await);
+    proxy.thaw();
+    becomes_missing(&server, json!([])).await;
+    works_again(&server, "cold", "ada").await;
+    assert_eq!(register(&server, "unknown", ada("ada")).await.status, 404);
+}
