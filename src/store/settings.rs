@@ -3,9 +3,13 @@
 //! Values, units and reasons stand in `config/default.toml`, the only source of defaults.
 
 use std::fmt;
+use std::str::FromStr;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de};
+use sqlx::mysql::MySqlConnectOptions;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 
 /// Section `[platform]`: the database of tenants, their settings, keys and audit.
 #[derive(Clone, Debug, Deserialize)]
@@ -131,14 +135,17 @@ pub struct DatabaseUrl {
 
 /// The text is no address of a database that we speak to. It does not repeat the text, which may hold a password.
 #[derive(Debug, thiserror::Error)]
-#[error("must start with sqlite:, postgres://, postgresql://, mysql:// or mariadb://")]
+#[error(
+    "must start with sqlite:, postgres://, postgresql://, mysql:// or mariadb://, with odd characters of a password \
+     percent-encoded"
+)]
 pub struct BadDatabaseUrl;
 
 impl DatabaseUrl {
     /// Reads an address; `mariadb` becomes `mysql`, the same protocol.
     ///
     /// # Errors
-    /// [`BadDatabaseUrl`] when the scheme is not one of ours or nothing follows it.
+    /// [`BadDatabaseUrl`] when the scheme is not one of ours or the driver cannot read the rest.
     pub fn parse(text: &str) -> Result<Self, BadDatabaseUrl> {
         let (scheme, rest) = text.split_once(':').ok_or(BadDatabaseUrl)?;
         let (backend, scheme) = match scheme {
@@ -151,11 +158,12 @@ impl DatabaseUrl {
             Backend::Sqlite => rest,
             Backend::Postgres | Backend::Mysql => rest.strip_prefix("//").ok_or(BadDatabaseUrl)?,
         };
-        if after_slashes.is_empty() {
+        let text = format!("{scheme}:{rest}");
+        if after_slashes.is_empty() || !is_readable(backend, &text) {
             return Err(BadDatabaseUrl);
         }
         Ok(Self {
-            text: format!("{scheme}:{rest}").into(),
+            text: text.into(),
             backend,
         })
     }
@@ -200,6 +208,15 @@ impl DatabaseUrl {
         }
         let shown = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
         shown.split(['?', '#']).next()
+    }
+}
+
+/// Whether the driver reads this address. Asked early, because its own complaint repeats the address with the password.
+fn is_readable(backend: Backend, text: &str) -> bool {
+    match backend {
+        Backend::Sqlite => SqliteConnectOptions::from_str(text).is_ok(),
+        Backend::Postgres => PgConnectOptions::from_str(text).is_ok(),
+        Backend::Mysql => MySqlConnectOptions::from_str(text).is_ok(),
     }
 }
 
@@ -257,8 +274,7 @@ mod tests {
                 "mysql://u:needle@x@db.example/main",
                 "mysql://db.example/main",
             ),
-            ("mysql://u:nee/dle@db.example/main", "mysql://(hidden)"),
-            ("mysql://u:nee?dle@db.example/main", "mysql://(hidden)"),
+            ("mysql://needle/@db.example/main", "mysql://(hidden)"),
             (
                 "postgres://u:needle@db.example/main?options=a@needle",
                 "postgres://(hidden)",
@@ -291,6 +307,10 @@ mod tests {
             "postgres:needle",
             "mysql://",
             "sqlite:",
+            "mysql://u:nee/dle@db.example/main",
+            "mysql://u:nee?dle@db.example/main",
+            "postgres://u:needle@@a host/main",
+            "postgres://u:p@db.example:needle/main",
         ] {
             let refusal = DatabaseUrl::parse(bad).unwrap_err();
             assert!(

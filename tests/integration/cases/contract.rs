@@ -44,7 +44,8 @@ struct Stage {
 impl Stage {
     async fn new(backend: Backend) -> Self {
         let database = TestDatabase::create(backend).await;
-        let server = Server::start(ServerOptions::new().database("shared", &database)).await;
+        let server =
+            Server::start(ServerOptions::new().patient().database("shared", &database)).await;
         Self { server, database }
     }
 

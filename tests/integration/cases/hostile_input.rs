@@ -499,7 +499,7 @@ fn hostile_heads(tenant: &str) -> Vec<(String, Request)> {
 
 #[tokio::test]
 async fn every_hostile_request_gets_an_error_document() {
-    let server = start(ServerOptions::new()).await;
+    let server = start(ServerOptions::new().patient()).await;
     let good = document(&json!({"username": "mallory", "password": PASSWORD})).into_bytes();
     let mut count = 0;
     for tenant in TENANTS {
@@ -527,7 +527,7 @@ async fn every_hostile_request_gets_an_error_document() {
 /// Row 71: PostgreSQL's text cannot hold a NUL, and MySQL's cuts at what it cannot decode.
 async fn text_that_no_database_holds_is_refused_before_it(backend: Backend) {
     let database = TestDatabase::create(backend).await;
-    let server = Server::start(ServerOptions::new().database("shared", &database)).await;
+    let server = Server::start(ServerOptions::new().patient().database("shared", &database)).await;
     create_tenants(&server, Placement::Shared("shared")).await;
     for tenant in TENANTS {
         for field in FIELDS {
@@ -592,7 +592,7 @@ async fn text_that_no_database_holds_is_refused_before_it(backend: Backend) {
 #[tokio::test]
 async fn a_body_that_is_too_long_is_refused_and_never_kept() {
     const MIB: usize = 1024 * 1024;
-    let server = start(ServerOptions::new()).await;
+    let server = start(ServerOptions::new().patient()).await;
     let to = server.public();
     let good = document(&json!({"username": "exact", "password": PASSWORD}));
     let padded = |length: usize| format!("{good}{}", " ".repeat(length - good.len()));
@@ -675,7 +675,12 @@ fn chunks(body: &[u8], size: usize) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_in_time_is_cut_off() {
-    let server = start(ServerOptions::new().set("server.body_timeout_ms", 300)).await;
+    let server = start(
+        ServerOptions::new()
+            .patient()
+            .set("server.body_timeout_ms", 300),
+    )
+    .await;
     let body = document(&json!({"username": "slow", "password": PASSWORD}));
     for coding in ["Content-Length: 200", "Transfer-Encoding: chunked"] {
         for drip in [false, true] {
@@ -828,7 +833,7 @@ fn privileged() -> Vec<(&'static str, Value)> {
 /// Row 73.
 #[tokio::test]
 async fn attributes_that_only_we_may_set_are_never_stored() {
-    let server = start(ServerOptions::new()).await;
+    let server = start(ServerOptions::new().patient()).await;
     for tenant in TENANTS {
         let mut attributes = json!({"username": "mallory", "password": PASSWORD});
         for (name, value) in privileged() {
@@ -882,6 +887,7 @@ async fn attributes_that_only_we_may_set_are_never_stored() {
 #[tokio::test]
 async fn text_that_commands_others_is_text_to_us() {
     let options = ServerOptions::new()
+        .patient()
         .set("telemetry.log_format", "json")
         .set("telemetry.log_level", "trace");
     let server = start(options).await;
@@ -1239,6 +1245,7 @@ async fn converse(to: SocketAddr, bytes: &[u8]) -> Vec<u16> {
 #[tokio::test]
 async fn no_request_hides_in_the_framing_of_another() {
     let options = ServerOptions::new()
+        .patient()
         .set("server.body_timeout_ms", 500)
         .set("server.head_timeout_ms", 500)
         .set("server.keep_alive_ms", 500);
@@ -1292,7 +1299,7 @@ async fn no_request_hides_in_the_framing_of_another() {
 /// Row 86.
 #[tokio::test]
 async fn look_alikes_of_a_name_get_no_account() {
-    let server = start(ServerOptions::new()).await;
+    let server = start(ServerOptions::new().patient()).await;
     let spoofs = spoofs_of_alice();
     println!("{} spoofs", spoofs.len());
     assert!(spoofs.len() >= 130);
@@ -1548,7 +1555,12 @@ async fn random_changes_of_a_good_request_meet_no_fault_of_ours() {
         .and_then(|seed| seed.parse().ok())
         .unwrap_or_else(|| RandomState::new().hash_one(()) | 1);
     println!("ENROLL_TEST_SEED={seed}");
-    let server = start(ServerOptions::new().set("server.body_timeout_ms", 500)).await;
+    let server = start(
+        ServerOptions::new()
+            .patient()
+            .set("server.body_timeout_ms", 500),
+    )
+    .await;
     let mut dice = Dice(seed);
     for round in 0..ROUNDS {
         let tenant = TENANTS[round % 2];

@@ -19,3 +19,4 @@ mod outages;
 mod panics;
 mod races;
 mod threats_doc;
+mod tokens;

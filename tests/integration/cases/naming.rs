@@ -22,6 +22,9 @@ const NOT_FOUND: &str = "404 tenant_not_found";
 const NO_HTTP: &str = "400";
 const NO_ROUTE: &str = "404 route_not_found";
 
+/// Header fields, in the order of the wire.
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
 /// A server with the tenants alpha and bravo; alpha has host names of its own.
 struct Town {
     server: Server,
@@ -54,7 +57,7 @@ impl Town {
     }
 
     /// Registers somebody by this target and these header fields: the tenant's key, or the refusal.
-    async fn ask(&self, target: &str, fields: &[(&str, &str)]) -> String {
+    async fn ask(&self, target: &str, fields: Fields<'_>) -> String {
         let mut request = Request::new("POST", target)
             .header("Content-Type", MEDIA_TYPE)
             .body(self.body());
@@ -65,7 +68,7 @@ impl Town {
     }
 
     /// As [`Town::ask`], for a table of requests.
-    async fn asks(&self, table: &[Row<'_>]) {
+    async fn asks(&self, table: &[(&str, Fields<'_>, &str)]) {
         for (target, fields, expected) in table {
             let told = self.ask(target, fields).await;
             assert_eq!(told, *expected, "{target} {fields:?}");
@@ -76,9 +79,6 @@ impl Town {
         tenants::users(&self.server, tenant).await.len()
     }
 }
-
-/// A target, header fields, and what they come to.
-type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
 
 fn no_limits() -> Value {
     json!({"limits": {"per_address": null, "per_username": null, "per_tenant": null, "in_flight": null}})
@@ -104,7 +104,7 @@ fn outcome(answer: &Answer) -> String {
 
 #[tokio::test]
 async fn a_tenant_is_named_by_host_by_header_or_by_path() {
-    let town = Town::new(ServerOptions::new()).await;
+    let town = Town::new(ServerOptions::new().patient()).await;
     town.asks(&[
         (HERE, &[("Host", "alpha.localhost")], "alpha"),
         (HERE, &[("Host", "ALPHA.LocalHost")], "alpha"),
@@ -159,7 +159,9 @@ async fn a_tenant_is_named_by_host_by_header_or_by_path() {
 
 #[tokio::test]
 async fn the_base_domain_is_the_operators_choice() {
-    let options = ServerOptions::new().set("server.base_domain", "join.example.com");
+    let options = ServerOptions::new()
+        .patient()
+        .set("server.base_domain", "join.example.com");
     let town = Town::new(options).await;
     town.asks(&[
         (HERE, &[("Host", "bravo.join.example.com")], "bravo"),
@@ -192,7 +194,7 @@ async fn the_base_domain_is_the_operators_choice() {
 /// Row 4.
 #[tokio::test]
 async fn two_names_in_one_request_are_refused() {
-    let town = Town::new(ServerOptions::new()).await;
+    let town = Town::new(ServerOptions::new().patient()).await;
     town.asks(&[
         (
             HERE,
@@ -301,7 +303,12 @@ async fn two_names_in_one_request_are_refused() {
 async fn forwarded_names_bodies_queries_and_cookies_name_nobody() {
     // Not even a trusted proxy names a tenant this way.
     for proxies in [json!([]), json!(["127.0.0.0/8"])] {
-        let town = Town::new(ServerOptions::new().set("server.trusted_proxies", proxies)).await;
+        let town = Town::new(
+            ServerOptions::new()
+                .patient()
+                .set("server.trusted_proxies", proxies),
+        )
+        .await;
         for (name, value) in [
             ("X-Forwarded-Host", "bravo.localhost"),
             ("Forwarded", "host=bravo.localhost;for=127.0.0.1"),
@@ -368,7 +375,7 @@ async fn forwarded_names_bodies_queries_and_cookies_name_nobody() {
 /// Row 6.
 #[tokio::test]
 async fn the_host_of_the_request_line_and_of_the_field_must_agree() {
-    let town = Town::new(ServerOptions::new()).await;
+    let town = Town::new(ServerOptions::new().patient()).await;
     let by = |host: &'static str| [("Host", host)];
     town.asks(&[
         (
@@ -507,7 +514,7 @@ async fn the_host_of_the_request_line_and_of_the_field_must_agree() {
 /// Rows 7 to 9.
 #[tokio::test]
 async fn a_key_has_one_spelling_and_touches_no_file() {
-    let town = Town::new(ServerOptions::new()).await;
+    let town = Town::new(ServerOptions::new().patient()).await;
     for key in ["alpha", "bravo"] {
         assert_eq!(town.ask(HERE, &[("X-Tenant-Id", key)]).await, key);
     }
@@ -670,7 +677,7 @@ fn files(folder: &Path) -> BTreeSet<PathBuf> {
 /// Row 14.
 #[tokio::test]
 async fn unknown_suspended_and_deleted_tenants_look_alike() {
-    let town = Town::new(ServerOptions::new()).await;
+    let town = Town::new(ServerOptions::new().patient()).await;
     for (key, host) in [("sleeper", "sleeper.example"), ("goner", "goner.example")] {
         let settings = json!({
             "locale": "en", "dialect": "discuzq", "site": {"closed_for": ["pc"], "close_message": "gone fishing"},
@@ -760,7 +767,11 @@ async fn unknown_suspended_and_deleted_tenants_look_alike() {
 
 #[tokio::test]
 async fn a_way_that_is_switched_off_is_ignored() {
-    let off = |way: &str| ServerOptions::new().set(&format!("server.name_by_{way}"), false);
+    let off = |way: &str| {
+        ServerOptions::new()
+            .patient()
+            .set(&format!("server.name_by_{way}"), false)
+    };
     let town = Town::new(off("host")).await;
     town.asks(&[
         (HERE, &[("Host", "alpha.localhost")], NOT_FOUND),
@@ -846,7 +857,7 @@ async fn a_way_that_is_switched_off_is_ignored() {
 
 #[tokio::test]
 async fn only_http_1_0_may_come_without_a_host() {
-    let town = Town::new(ServerOptions::new()).await;
+    let town = Town::new(ServerOptions::new().patient()).await;
     for (version, field, expected) in [
         ("1.0", "X-Tenant-Id: alpha\r\n", "alpha"),
         ("1.0", "", NOT_FOUND),
@@ -888,7 +899,7 @@ async fn only_http_1_0_may_come_without_a_host() {
 /// Row 95: the address that is stored and counted is not the client's to choose.
 #[tokio::test]
 async fn only_a_trusted_proxy_says_where_a_request_comes_from() {
-    let town = Town::new(ServerOptions::new()).await;
+    let town = Town::new(ServerOptions::new().patient()).await;
     for (name, value) in forged_addresses(7) {
         assert_eq!(
             town.ask(HERE, &[("X-Tenant-Id", "alpha"), (name, &value)])
@@ -902,7 +913,12 @@ async fn only_a_trusted_proxy_says_where_a_request_comes_from() {
     }
 
     let trusted = json!(["127.0.0.0/8", "10.0.0.0/8", "fd00::/8"]);
-    let town = Town::new(ServerOptions::new().set("server.trusted_proxies", trusted)).await;
+    let town = Town::new(
+        ServerOptions::new()
+            .patient()
+            .set("server.trusted_proxies", trusted),
+    )
+    .await;
     let mut expected = Vec::new();
     for (lines, address) in [
         (&["203.0.113.9"][..], "203.0.113.9"),
@@ -972,7 +988,7 @@ fn forged_addresses(number: usize) -> Vec<(&'static str, String)> {
 
 #[tokio::test]
 async fn forged_addresses_pass_no_limit() {
-    let server = Server::start(ServerOptions::new()).await;
+    let server = Server::start(ServerOptions::new().patient()).await;
     let mut settings = no_limits();
     settings["limits"]["per_address"] = json!({"calls": 5, "seconds": 3600});
     tenants::create_tenant(&server, "alpha", Placement::Own, settings).await;

@@ -73,6 +73,15 @@ impl ServerOptions {
         self
     }
 
+    /// Waits long for a disk that others keep busy: for cases that are not about time.
+    pub(crate) fn patient(self) -> Self {
+        self.set("database.acquire_timeout_ms", 20_000)
+            .set("database.statement_timeout_ms", 20_000)
+            .set("tenants.launch_timeout_ms", 20_000)
+            .set("hashing.wait_ms", 20_000)
+            .set("server.request_timeout_ms", 25_000)
+    }
+
     /// Hashes as in production.
     pub(crate) fn real_hashing(self) -> Self {
         self.unset("hashing.memory_kib")
