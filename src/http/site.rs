@@ -150,7 +150,10 @@ pub(super) fn unavailable(error: TenantError) -> Refusal {
     match error {
         TenantError::Unavailable(wait) => RegistrationError::Unavailable(wait).into(),
         TenantError::Lost => RegistrationError::Unavailable(Duration::from_secs(1)).into(),
-        TenantError::Store(_) => Refusal::Internal,
+        TenantError::Store(error) => {
+            tracing::error!(%error, "a tenant's store failed by a fault of ours");
+            Refusal::Internal
+        }
     }
 }
 

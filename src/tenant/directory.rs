@@ -354,7 +354,10 @@ impl Directory {
             judged = true;
         }
         let call = self.enter(tenant).await.map_err(unreachable_tenant)?;
-        let gate = slot.gate().ok_or(RegistrationError::Internal)?;
+        let gate = slot.gate().ok_or_else(|| {
+            tracing::error!(tenant = %tenant.record.key, "a live tenant has no gate");
+            RegistrationError::Internal
+        })?;
         if !judged {
             *standing = judge(&gate, tenant, &request, standing)?;
         }
@@ -634,7 +637,10 @@ fn unreachable_tenant(error: TenantError) -> RegistrationError {
         TenantError::Unavailable(retry_after) => RegistrationError::Unavailable(retry_after),
         // Not a fault of the caller, and perhaps gone at the next try: the actor is replaced.
         TenantError::Lost => RegistrationError::Unavailable(RETRY_AFTER),
-        TenantError::Store(_) => RegistrationError::Internal,
+        TenantError::Store(error) => {
+            tracing::error!(%error, "a tenant's store failed by a fault of ours");
+            RegistrationError::Internal
+        }
     }
 }
 
