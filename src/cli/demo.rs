@@ -79,6 +79,8 @@ pub async fn run(args: DemoArgs, config: Option<&Path>) -> Result<(), CliError> 
             ("server.admin_listen", json!(args.admin_listen)),
             ("server.base_domain", json!("localhost")),
             ("telemetry.log_level", json!("warn")),
+            // Whoever tries a race or a burst on a laptop wants to see it through.
+            ("hashing.wait_ms", json!(5000)),
         ],
     )?;
     let log = init(&settings.telemetry).map_err(AppError::from)?;
