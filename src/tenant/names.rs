@@ -57,8 +57,8 @@ pub(super) struct Names {
     started: OnceCell<()>,
     /// Rises with every change seen: a record read before it may be old.
     changes: AtomicU64,
-    /// Changes of the last look. They are forgotten once more at the next one, since a look-up that ran beside the
-    /// first time may have remembered the old record just after it.
+    /// Changes of the last look. They are read once more at the next one, since a look-up that ran beside the first time
+    /// may have remembered the old record just after it.
     lately_changed: std::sync::Mutex<Vec<TenantKey>>,
 }
 
@@ -106,13 +106,7 @@ impl Names {
         self.by_key
             .try_get_with(key.clone(), async {
                 self.start().await?;
-                loop {
-                    let changes = self.changes.load(Ordering::Acquire);
-                    let record = self.platform.find_tenant(key).await?;
-                    if self.changes.load(Ordering::Acquire) == changes {
-                        return Ok(record.map(|record| self.tenant(record)));
-                    }
-                }
+                self.read(key).await
             })
             .await
             .map_err(unavailable)
@@ -152,13 +146,33 @@ impl Names {
         tenant
     }
 
+    /// The record as it stands in the database now.
+    async fn read(&self, key: &TenantKey) -> Result<Option<Arc<Tenant>>, StoreError> {
+        loop {
+            let changes = self.changes.load(Ordering::Acquire);
+            let record = self.platform.find_tenant(key).await?;
+            if self.changes.load(Ordering::Acquire) == changes {
+                return Ok(record.map(|record| self.tenant(record)));
+            }
+        }
+    }
+
+    /// Replaces what is remembered by what stands in the database. It is not forgotten before that is known: a database
+    /// that does not answer must not take away tenants that serve.
+    async fn renew(&self, key: &TenantKey) -> Result<Option<Arc<Tenant>>, StoreError> {
+        let tenant = self.read(key).await?;
+        self.by_key.insert(key.clone(), tenant.clone()).await;
+        Ok(tenant)
+    }
+
     /// Looks for changes that other processes made; gives the tenants that changed.
     pub(super) async fn look_for_changes(&self) -> Result<Vec<Arc<Tenant>>, TenantError> {
         self.start().await?;
-        let lately = std::mem::take(&mut *lock(&self.lately_changed));
-        for key in lately {
-            self.by_key.invalidate(&key).await;
+        let lately = lock(&self.lately_changed).clone();
+        for key in &lately {
+            self.renew(key).await?;
         }
+        lock(&self.lately_changed).clear();
         let seen = self.seen.load(Ordering::Acquire);
         let changed = self
             .platform
@@ -171,8 +185,7 @@ impl Names {
         self.by_host.invalidate_all();
         let mut tenants = Vec::with_capacity(changed.len());
         for (key, _) in &changed {
-            self.by_key.invalidate(key).await;
-            tenants.extend(self.by_key(key).await?);
+            tenants.extend(self.renew(key).await?);
         }
         *lock(&self.lately_changed) = changed.iter().map(|(key, _)| key.clone()).collect();
         self.seen.store(*last, Ordering::Release);
