@@ -21,10 +21,10 @@ on_server_databases!(
 /// Short times, so that the test sees them pass.
 fn impatient(options: ServerOptions) -> ServerOptions {
     options
-        .set("database.acquire_timeout_ms", 2000)
-        .set("database.statement_timeout_ms", 2000)
+        .set("database.acquire_timeout_ms", 3000)
+        .set("database.statement_timeout_ms", 3000)
         .set("database.own_pool_size", 3)
-        .set("tenants.launch_timeout_ms", 6000)
+        .set("tenants.launch_timeout_ms", 10_000)
 }
 
 fn assert_unavailable(answer: &Answer) {
@@ -101,7 +101,12 @@ async fn a_server_starts_before_its_databases(backend: Backend) {
 async fn a_tenants_database_that_dies_under_load_harms_nobody_else(backend: Backend) {
     let ground = Ground::create(backend).await;
     let mut proxy = Proxy::before(ground.own().url()).await;
-    let server = Server::start(impatient(ground.options())).await;
+    // Who calls another tenant must never meet them, however busy the machine.
+    let options = impatient(ground.options())
+        .set("database.acquire_timeout_ms", 6000)
+        .set("database.statement_timeout_ms", 6000)
+        .set("tenants.launch_timeout_ms", 20_000);
+    let server = Server::start(options).await;
     let url = proxy.url(ground.own().url());
     create_tenant(&server, "own", Placement::OwnAt(&url), no_limits()).await;
     create_tenant(&server, "other", Placement::Shared("shared"), no_limits()).await;

@@ -22,7 +22,7 @@ on_all_databases!(
 );
 
 const RACERS: usize = 64;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
 
 /// One name in the spellings that people and input methods come up with.
 fn spellings(round: usize) -> [String; 8] {

@@ -12,7 +12,7 @@ use super::ground::ada;
 use super::wait::until;
 
 /// Clients of one load.
-const CLIENTS: usize = 8;
+const CLIENTS: usize = 4;
 
 /// One call and what came of it.
 #[derive(Clone, Debug)]
