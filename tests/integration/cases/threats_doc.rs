@@ -58,7 +58,7 @@ fn quoted(cell: &str) -> Vec<String> {
         .collect()
 }
 
-/// The tests of one source file: functions under a test attribute, and those that run on every database.
+/// The tests of one source file: functions under a test attribute, and those that run on several databases.
 fn tests_of(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut is_test = false;
@@ -76,7 +76,7 @@ fn tests_of(text: &str) -> BTreeSet<String> {
             is_test = false;
         }
     }
-    for list in text.split("on_all_databases!(").skip(1) {
+    for list in text.split("_databases!(").skip(1) {
         let list = list.split(')').next().unwrap_or_default();
         let names = list.split(',').map(str::trim);
         let is_name = |name: &&str| name.starts_with(|first: char| first.is_ascii_lowercase());
