@@ -331,7 +331,13 @@ async fn values(connection: &DatabaseConnection, query: &str) -> Vec<String> {
     let rows = connection.query_all_raw(statement).await;
     rows.unwrap_or_else(|error| panic!("{error} in {query}"))
         .iter()
-        .map(|row| row.try_get_by_index(0).expect("a text"))
+        .map(|row| {
+            // MariaDB gives a row with sealed columns as bytes, which are text only by luck.
+            row.try_get_by_index(0).unwrap_or_else(|_| {
+                let bytes: Vec<u8> = row.try_get_by_index(0).expect("a text or bytes");
+                String::from_utf8_lossy(&bytes).into_owned()
+            })
+        })
         .collect()
 }
 
