@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::client::{Answer, Request, register, volley};
+use crate::harness::client::{Answer, Request, register};
 use crate::harness::database::{Backend, TestDatabase};
 use crate::harness::ground::{Ground, ada, no_limits};
 use crate::harness::load::Load;
@@ -14,7 +14,6 @@ use crate::harness::wait::until;
 on_server_databases!(
     a_server_starts_before_its_databases,
     a_tenants_database_that_dies_under_load_harms_nobody_else,
-    a_frozen_database_is_answered_for_in_time_and_replaced,
     a_platform_database_that_freezes_stops_no_tenant,
 );
 
@@ -139,55 +138,6 @@ async fn a_tenants_database_that_dies_under_load_harms_nobody_else(backend: Back
         json!([]),
         "a tenant's own database is the tenant's own affair"
     );
-}
-
-async fn a_frozen_database_is_answered_for_in_time_and_replaced(backend: Backend) {
-    let ground = Ground::create(backend).await;
-    let (own, shared) = (
-        Proxy::before(ground.own().url()).await,
-        Proxy::before(ground.shared().url()).await,
-    );
-    let options =
-        impatient(ground.options()).set("databases.frozen.url", shared.url(ground.shared().url()));
-    let server = Server::start(options).await;
-    let url = own.url(ground.own().url());
-    create_tenant(&server, "own", Placement::OwnAt(&url), no_limits()).await;
-    create_tenant(&server, "frozen", Placement::Shared("frozen"), no_limits()).await;
-    create_tenant(&server, "other", Placement::Shared("shared"), no_limits()).await;
-    let volley_to = |tenant: &'static str, name: &'static str| {
-        let requests: Vec<Request> = (0..12)
-            .map(|number| Request::register(tenant, ada(&format!("{name}{number}"))))
-            .collect();
-        let server = &server;
-        async move { volley(server.public(), &requests).await }
-    };
-    for (tenant, proxy) in [("own", &own), ("frozen", &shared)] {
-        // Fill the pool, then freeze it with a request on every connection.
-        for answer in volley_to(tenant, "ada").await {
-            answer.expect(200);
-        }
-        proxy.freeze();
-        for answer in volley_to(tenant, "bob").await {
-            assert_unavailable(&answer);
-        }
-        if tenant == "frozen" {
-            becomes_missing(&server, json!(["database frozen"])).await;
-        }
-        register(
-            &server,
-            "other",
-            ada(&format!("beside {tenant}").replace(' ', "")),
-        )
-        .await
-        .expect(200);
-        // The frozen connections stay so for ever; new ones take their place.
-        proxy.thaw();
-        works_again(&server, tenant, "cid").await;
-        for answer in volley_to(tenant, "dan").await {
-            answer.expect(200);
-        }
-    }
-    becomes_missing(&server, json!([])).await;
 }
 
 async fn a_platform_database_that_freezes_stops_no_tenant(backend: Backend) {
