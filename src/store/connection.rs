@@ -202,12 +202,14 @@ impl Connection {
         operation: &'static str,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
+        // Boxed: a transaction's future is large, and would be copied into every future around it.
+        let work = Box::pin(work);
         let attempt = match &self.reachability {
             None => None,
             Some(reachability) => match reachability.attempt() {
                 Some(attempt) => {
                     if attempt.needs_new_pool() {
-                        self.pool.replace().await;
+                        Box::pin(self.pool.replace()).await;
                     }
                     Some(attempt)
                 }
@@ -215,8 +217,7 @@ impl Connection {
             },
         };
         let begun = self.clock.monotonic();
-        // Boxed: a transaction's future is large, and would be copied into every future around it.
-        let done = tokio::time::timeout(self.statement_timeout, Box::pin(work)).await;
+        let done = tokio::time::timeout(self.statement_timeout, work).await;
         let seconds = self.clock.monotonic().duration_since(begun).as_secs_f64();
         self.metrics.database_operation(operation, seconds);
         if let (Some(attempt), Ok(Err(_)) | Err(_)) = (&attempt, &done) {
