@@ -65,7 +65,7 @@ impl PlatformDb {
                 let row = administrator::Entity::find()
                     .filter(administrator::Column::TokenHash.eq(token_hash))
                     .filter(administrator::Column::RevokedAt.is_null())
-                    .one(&self.connection.pool)
+                    .one(&self.connection.pool.current())
                     .await?;
                 Ok(row.map(|row| Administrator {
                     id: AdministratorId::from_i64(row.id),

@@ -1,16 +1,19 @@
 //! Opens databases with the house's own bounds: no wait without a deadline, no statement in a log.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DatabaseConnectionType, DatabaseTransaction,
-    DbBackend, IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectOptions, DatabaseConnectionType, DatabaseTransaction, DbBackend, IsolationLevel,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
 use super::error::{OfStore, StoreError};
+use super::pool::Pool;
+use super::reachability::Reachability;
 use super::settings::{Backend, DatabaseSettings, DatabaseUrl};
 use crate::clock::Clock;
 use crate::domain::ids::TenantId;
@@ -45,9 +48,11 @@ impl PoolBounds {
 /// An open database: a pool that belongs to the thread that opened it.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    pub(super) pool: DatabaseConnection,
+    pub(super) pool: Arc<Pool>,
     pub(super) backend: Backend,
     statement_timeout: Duration,
+    /// `None` for SQLite: a file is always reached, and a busy one must be waited for.
+    reachability: Option<Reachability>,
     clock: Clock,
     metrics: Metrics,
 }
@@ -77,6 +82,8 @@ pub async fn open(
     metrics: Metrics,
 ) -> Result<Connection, StoreError> {
     let backend = url.backend();
+    let reachability = (backend != Backend::Sqlite).then(Reachability::default);
+    let signs = reachability.clone().unwrap_or_default();
     let mut options = ConnectOptions::new(url.expose());
     options
         .max_connections(if backend == Backend::Sqlite {
@@ -107,7 +114,13 @@ pub async fn open(
         Backend::Postgres => {
             options
                 .idle_timeout(bounds.idle_timeout)
-                .map_sqlx_postgres_pool_opts(only_lively);
+                .map_sqlx_postgres_pool_opts(move |pool| {
+                    let connected = signs.clone();
+                    alive_only(pool, &signs).after_connect(move |_, _| {
+                        connected.handed_out();
+                        Box::pin(async { Ok(()) })
+                    })
+                });
             let statement_timeout = bounds.statement_timeout.as_millis().to_string();
             options.map_sqlx_postgres_opts(move |postgres| {
                 let tenant = only_tenant.map(|tenant| ("enroll.tenant_id", tenant.to_string()));
@@ -118,12 +131,28 @@ pub async fn open(
             });
         }
         Backend::Mysql => {
+            let lock_seconds = bounds.statement_timeout.as_secs().max(1);
             options
                 .idle_timeout(bounds.idle_timeout)
-                .map_sqlx_mysql_pool_opts(only_lively);
+                .map_sqlx_mysql_pool_opts(move |pool| {
+                    let connected = signs.clone();
+                    alive_only(pool, &signs).after_connect(move |connection, _| {
+                        let connected = connected.clone();
+                        Box::pin(async move {
+                            // Nobody waits longer here; left to itself, the server would wait 50 s for a row and a day
+                            // for a table.
+                            let sql = format!(
+                                "SET SESSION innodb_lock_wait_timeout = {lock_seconds}, lock_wait_timeout = {lock_seconds}"
+                            );
+                            sqlx::Executor::execute(connection, sqlx::AssertSqlSafe(sql)).await?;
+                            connected.handed_out();
+                            Ok(())
+                        })
+                    })
+                });
         }
     }
-    let pool = tokio::time::timeout(bounds.acquire_timeout, Database::connect(options))
+    let pool = tokio::time::timeout(bounds.acquire_timeout, Pool::open(options))
         .await
         .map_err(|_| StoreError::Unavailable("no connection in time".into()))?
         // The driver quotes an address that it cannot read, with its password.
@@ -132,9 +161,10 @@ pub async fn open(
             StoreError::Unavailable(text)
         })?;
     Ok(Connection {
-        pool,
+        pool: Arc::new(pool),
         backend,
         statement_timeout: bounds.statement_timeout,
+        reachability,
         clock,
         metrics,
     })
@@ -144,14 +174,21 @@ pub async fn open(
 /// dead is replaced while its caller waits.
 const LIFE_SIGN_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Keeps connections out of the pool that give no sign of life.
-///
-/// sqlx asks each one for such a sign when it comes back and when it is handed out, but the first of these waits for
-/// ever: connections to a database that froze would never come back, and the pool would stay empty after the thaw.
-fn only_lively<D: sqlx::Database>(pool: PoolOptions<D>) -> PoolOptions<D> {
+/// Hands out only connections that are alive, and notes that there are some.
+fn alive_only<D: sqlx::Database>(
+    pool: PoolOptions<D>,
+    reachability: &Reachability,
+) -> PoolOptions<D> {
+    let reachability = reachability.clone();
     pool.test_before_acquire(false)
-        .before_acquire(|connection, _| Box::pin(is_alive(connection)))
-        .after_release(|connection, _| Box::pin(is_alive(connection)))
+        .before_acquire(move |connection, _| {
+            let reachability = reachability.clone();
+            Box::pin(async move {
+                let alive = is_alive(connection).await?;
+                reachability.handed_out();
+                Ok(alive)
+            })
+        })
 }
 
 /// Whether the connection answers in time. An error, unlike `false`, makes sqlx drop it without a word to the database.
@@ -169,21 +206,45 @@ impl Connection {
         operation: &'static str,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let begun = self.clock.monotonic();
         // Boxed: a transaction's future is large, and would be copied into every future around it.
-        let done = tokio::time::timeout(self.statement_timeout, Box::pin(work)).await;
+        let work = Box::pin(work);
+        let attempt = match &self.reachability {
+            None => None,
+            Some(reachability) => match reachability.attempt() {
+                Some(attempt) => {
+                    if attempt.needs_new_pool() {
+                        Box::pin(self.pool.replace()).await;
+                    }
+                    Some(attempt)
+                }
+                None => {
+                    let error = E::from(StoreError::Unavailable("it cannot be reached".into()));
+                    self.count(&error);
+                    return Err(error);
+                }
+            },
+        };
+        let begun = self.clock.monotonic();
+        let done = tokio::time::timeout(self.statement_timeout, work).await;
         let seconds = self.clock.monotonic().duration_since(begun).as_secs_f64();
         self.metrics.database_operation(operation, seconds);
         let done = done.unwrap_or_else(|_| {
             let late = format!("{operation} took too long");
             Err(StoreError::Unavailable(late).into())
         });
-        if let Err(error) = &done
-            && let Some(error) = error.store_error()
-        {
-            self.metrics.database_error(error.kind());
+        if let Err(error) = &done {
+            if let Some(attempt) = &attempt {
+                attempt.failed();
+            }
+            self.count(error);
         }
         done
+    }
+
+    fn count(&self, error: &impl OfStore) {
+        if let Some(error) = error.store_error() {
+            self.metrics.database_error(error.kind());
+        }
     }
 
     /// Begins a transaction that means to write.
@@ -202,7 +263,7 @@ impl Connection {
                 ..TransactionOptions::default()
             },
         };
-        Ok(self.pool.begin_with_options(options).await?)
+        Ok(self.pool.current().begin_with_options(options).await?)
     }
 
     /// Asks the database for a sign of life.
@@ -210,31 +271,31 @@ impl Connection {
     /// # Errors
     /// [`StoreError::Unavailable`] when there is none in time.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.within("ping", async { Ok(self.pool.ping().await?) })
+        self.within("ping", async { Ok(self.pool.current().ping().await?) })
             .await
     }
 
     /// Closes every connection; later operations fail.
     pub async fn close(self) {
         // Nothing is left to do when closing fails: the process or the actor that owned the pool is going away.
-        let _ = tokio::time::timeout(self.statement_timeout, self.pool.close()).await;
+        let _ = tokio::time::timeout(self.statement_timeout, self.pool.current().close()).await;
     }
 
     /// Something that can count these connections from any thread, and do nothing else with them.
     #[must_use]
     pub fn watch(&self) -> PoolWatch {
-        PoolWatch(self.pool.clone())
+        PoolWatch(Arc::clone(&self.pool))
     }
 
     /// The database's kind, as SeaORM names it.
     pub(super) fn sea_backend(&self) -> DbBackend {
-        self.pool.get_database_backend()
+        self.pool.current().get_database_backend()
     }
 }
 
 /// Counts a pool's connections.
 #[derive(Clone, Debug)]
-pub struct PoolWatch(DatabaseConnection);
+pub struct PoolWatch(Arc<Pool>);
 
 /// A pool's connections at a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -249,17 +310,18 @@ impl PoolWatch {
     /// How many connections there are now.
     #[must_use]
     pub fn usage(&self) -> PoolUse {
-        let (open, idle) = match &self.0.inner {
+        let pool = self.0.current();
+        let (open, idle) = match &pool.inner {
             DatabaseConnectionType::SqlxSqlitePoolConnection(_) => {
-                let pool = self.0.get_sqlite_connection_pool();
+                let pool = pool.get_sqlite_connection_pool();
                 (pool.size(), pool.num_idle())
             }
             DatabaseConnectionType::SqlxPostgresPoolConnection(_) => {
-                let pool = self.0.get_postgres_connection_pool();
+                let pool = pool.get_postgres_connection_pool();
                 (pool.size(), pool.num_idle())
             }
             DatabaseConnectionType::SqlxMySqlPoolConnection(_) => {
-                let pool = self.0.get_mysql_connection_pool();
+                let pool = pool.get_mysql_connection_pool();
                 (pool.size(), pool.num_idle())
             }
             _ => (0, 0),

@@ -15,6 +15,8 @@ pub mod connection;
 pub mod error;
 pub mod invite_codes;
 pub mod platform_db;
+mod pool;
+mod reachability;
 pub mod refresh_tokens;
 pub mod registration;
 pub mod saved_answers;

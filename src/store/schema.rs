@@ -61,7 +61,7 @@ pub async fn is_current(connection: &Connection, schema: Schema) -> Result<bool,
     );
     let rows = connection
         .within("schema", async {
-            Ok::<_, StoreError>(connection.pool.query_all_raw(query).await?)
+            Ok::<_, StoreError>(connection.pool.current().query_all_raw(query).await?)
         })
         .await;
     match rows {

@@ -57,7 +57,7 @@ impl PlatformDb {
                     .filter(signing_key::Column::TenantId.eq(tenant.as_i64()))
                     .order_by_desc(signing_key::Column::CreatedAt)
                     .order_by_desc(signing_key::Column::Kid)
-                    .all(&self.connection.pool)
+                    .all(&self.connection.pool.current())
                     .await?;
                 Ok(rows
                     .into_iter()

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectionTrait, DatabaseExecutor, DatabaseTransaction, DbBackend, Statement, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbBackend,
+    Statement, TransactionTrait,
 };
 
 use super::connection::Connection;
@@ -27,15 +28,15 @@ pub struct TenantDb {
 }
 
 /// A place to read from: the pool itself, or a transaction that has named its tenant.
-pub(super) enum Reader<'a> {
-    Pool(&'a Connection),
+pub(super) enum Reader {
+    Pool(DatabaseConnection),
     Scoped(DatabaseTransaction),
 }
 
-impl Reader<'_> {
+impl Reader {
     pub(super) fn executor(&self) -> DatabaseExecutor<'_> {
         match self {
-            Self::Pool(connection) => (&connection.pool).into(),
+            Self::Pool(pool) => pool.into(),
             Self::Scoped(transaction) => transaction.into(),
         }
     }
@@ -89,11 +90,11 @@ impl TenantDb {
         self.shared && self.connection.backend == Backend::Postgres
     }
 
-    pub(super) async fn reader(&self) -> Result<Reader<'_>, StoreError> {
+    pub(super) async fn reader(&self) -> Result<Reader, StoreError> {
         if !self.names_tenant_each_time() {
-            return Ok(Reader::Pool(&self.connection));
+            return Ok(Reader::Pool(self.connection.pool.current()));
         }
-        let transaction = self.connection.pool.begin().await?;
+        let transaction = self.connection.pool.current().begin().await?;
         self.name_tenant(&transaction).await?;
         Ok(Reader::Scoped(transaction))
     }

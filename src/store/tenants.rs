@@ -299,10 +299,10 @@ impl PlatformDb {
     pub async fn find_tenant(&self, key: &TenantKey) -> Result<Option<TenantRecord>, StoreError> {
         self.connection
             .within("find_tenant", async {
-                let row =
-                    find_row(&self.connection.pool, tenant::Column::Key.eq(key.as_str())).await?;
+                let pool = &self.connection.pool.current();
+                let row = find_row(pool, tenant::Column::Key.eq(key.as_str())).await?;
                 match row {
-                    Some(row) => with_hosts(&self.connection.pool, row).await.map(Some),
+                    Some(row) => with_hosts(pool, row).await.map(Some),
                     None => Ok(None),
                 }
             })
@@ -319,7 +319,7 @@ impl PlatformDb {
     ) -> Result<Option<TenantRecord>, StoreError> {
         self.connection
             .within("find_tenant_of_host", async {
-                let pool = &self.connection.pool;
+                let pool = &self.connection.pool.current();
                 let Some(named) = tenant_host::Entity::find_by_id(host.as_str())
                     .one(pool)
                     .await?
@@ -354,7 +354,7 @@ impl PlatformDb {
                 let rows = query
                     .order_by_asc(tenant::Column::Id)
                     .limit(limit)
-                    .all(&self.connection.pool)
+                    .all(&self.connection.pool.current())
                     .await?;
                 self.with_all_hosts(rows).await
             })
@@ -380,7 +380,7 @@ impl PlatformDb {
                     .order_by_asc(tenant::Column::Revision)
                     .limit(limit)
                     .into_tuple()
-                    .all(&self.connection.pool)
+                    .all(&self.connection.pool.current())
                     .await?;
                 rows.into_iter()
                     .map(|(key, revision)| {
@@ -401,7 +401,7 @@ impl PlatformDb {
         self.connection
             .within("last_revision", async {
                 let row = entity::platform::revision::Entity::find_by_id(1_i16)
-                    .one(&self.connection.pool)
+                    .one(&self.connection.pool.current())
                     .await?;
                 row.map(|row| row.value)
                     .ok_or(StoreError::Corrupt("platform_revision has no row"))
@@ -424,7 +424,7 @@ impl PlatformDb {
         let hosts = tenant_host::Entity::find()
             .filter(tenant_host::Column::TenantId.is_in(rows.iter().map(|row| row.id)))
             .order_by_asc(tenant_host::Column::Host)
-            .all(&self.connection.pool)
+            .all(&self.connection.pool.current())
             .await?;
         let mut of_tenant: HashMap<i64, Vec<HostName>> = HashMap::new();
         for row in hosts {

@@ -14,6 +14,7 @@ use crate::harness::wait::until;
 on_server_databases!(
     a_server_starts_before_its_databases,
     a_tenants_database_that_dies_under_load_harms_nobody_else,
+    a_frozen_database_is_answered_for_in_time_and_replaced,
     a_platform_database_that_freezes_stops_no_tenant,
 );
 
@@ -138,6 +139,48 @@ async fn a_tenants_database_that_dies_under_load_harms_nobody_else(backend: Back
         json!([]),
         "a tenant's own database is the tenant's own affair"
     );
+}
+
+async fn a_frozen_database_is_answered_for_in_time_and_replaced(backend: Backend) {
+    let ground = Ground::create(backend).await;
+    let (own, shared) = (
+        Proxy::before(ground.own().url()).await,
+        Proxy::before(ground.shared().url()).await,
+    );
+    // One connection each, so that the load keeps it busy: it freezes in the middle of a statement.
+    let options = impatient(ground.options())
+        .set("database.own_pool_size", 1)
+        .set("databases.frozen.url", shared.url(ground.shared().url()))
+        .set("databases.frozen.pool_size", 1)
+        .set("tenants.arbiters", 1);
+    let server = Server::start(options).await;
+    let url = own.url(ground.own().url());
+    create_tenant(&server, "own", Placement::OwnAt(&url), no_limits()).await;
+    let frozen = Placement::Shared("frozen");
+    create_tenant(&server, "frozen", frozen, no_limits()).await;
+    let other = Placement::Shared("shared");
+    create_tenant(&server, "other", other, no_limits()).await;
+    for (tenant, proxy) in [("own", &own), ("frozen", &shared)] {
+        let load = Load::start(server.public(), tenant, "a", None);
+        load.acknowledged(10).await;
+        proxy.freeze();
+        assert_unavailable(&register(&server, tenant, ada("vain")).await);
+        let beside = register(&server, "other", ada(&format!("not{tenant}"))).await;
+        beside.expect(200);
+        if tenant == "frozen" {
+            becomes_missing(&server, json!(["database frozen"])).await;
+        }
+        // The frozen connection stays so for ever; another one takes its place.
+        proxy.thaw();
+        works_again(&server, tenant, "bob").await;
+        load.acknowledged(load.count() + 10).await;
+        let calls = load.end().await;
+        for call in &calls {
+            assert!(matches!(call.outcome, Ok(200 | 503)), "{call:?}");
+        }
+        assert!(calls.iter().any(|call| call.outcome == Ok(503)));
+    }
+    becomes_missing(&server, json!([])).await;
 }
 
 async fn a_platform_database_that_freezes_stops_no_tenant(backend: Backend) {

@@ -19,8 +19,10 @@ pub(crate) const SHARED: &str = "shared";
 impl Ground {
     /// Fresh databases.
     pub(crate) async fn create(backend: Backend) -> Self {
-        let (shared, own) =
-            tokio::join!(TestDatabase::create(backend), TestDatabase::create(backend));
+        let (shared, own) = tokio::join!(
+            Box::pin(TestDatabase::create(backend)),
+            Box::pin(TestDatabase::create(backend)),
+        );
         Self {
             backend,
             shared,

@@ -126,8 +126,8 @@ async fn run(
         if call.is_acknowledged() {
             shared.acknowledged.fetch_add(1, Ordering::SeqCst);
         } else {
-            // The server is going, gone or hard pressed: no need to storm it.
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            // The server asks for patience, or is gone: no need to storm it.
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
         calls.push(call);
     }
