@@ -51,10 +51,11 @@ impl Admin {
                 }
                 let settings = update
                     .settings
-                    .map(|patch| patched(&tenant.settings, &patch));
+                    .as_ref()
+                    .map(|patch| patched(&tenant.settings, patch));
                 Ok(TenantChange {
-                    name: update.name,
-                    hosts: update.hosts,
+                    name: update.name.clone(),
+                    hosts: update.hosts.clone(),
                     settings: settings.transpose()?,
                     state: None,
                 })

@@ -1,10 +1,11 @@
 //! Row ids: integers of at most 53 bits, so that every JSON reader keeps them exactly.
 //!
 //! The application makes them: 41 bits of milliseconds since [`EPOCH_MILLIS`], then 12 random bits. They grow with time
-//! without a shared sequence, so no tenant can count another's users; two replicas that draw the same id in the same
-//! millisecond meet at the primary key, and the loser draws again.
+//! without a shared sequence, so no tenant can count another's users. One process never draws an id twice for the same
+//! rows; two replicas that draw the same id in the same millisecond meet at the primary key, and the loser draws again.
 
 use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// 2024-01-01T00:00:00Z, from which ids count their milliseconds; 41 bits last until 2093.
 pub const EPOCH_MILLIS: i64 = 1_704_067_200_000;
@@ -13,11 +14,27 @@ const RANDOM_BITS: u32 = 12;
 const RANDOM_MASK: i64 = (1 << RANDOM_BITS) - 1;
 const MAX_ID: i64 = (1 << 53) - 1;
 
-/// Makes the number of a new row from the time (milliseconds since the Unix epoch) and random bits.
-#[must_use]
-pub fn new_row_id(now_millis: i64, random: u16) -> i64 {
-    let millis = now_millis.saturating_sub(EPOCH_MILLIS).max(1);
-    ((millis << RANDOM_BITS) | (i64::from(random) & RANDOM_MASK)) & MAX_ID
+/// Draws the numbers of new rows, each greater than the one before, so that many rows of one moment (a batch of invite
+/// codes) do not meet.
+#[derive(Debug, Default)]
+pub struct RowIds {
+    last: AtomicI64,
+}
+
+impl RowIds {
+    /// A number for a row made now (milliseconds since the Unix epoch), from random bits.
+    pub fn draw(&self, now_millis: i64, random: u16) -> i64 {
+        let millis = now_millis.saturating_sub(EPOCH_MILLIS).max(1);
+        let drawn = ((millis << RANDOM_BITS) | (i64::from(random) & RANDOM_MASK)) & MAX_ID;
+        let after = |last: i64| drawn.max(last + 1);
+        let last = self
+            .last
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
+                Some(after(last))
+            });
+        // The update above never declines, so both arms hold the number before it.
+        after(last.unwrap_or_else(|last| last))
+    }
 }
 
 macro_rules! row_id {
@@ -27,7 +44,7 @@ macro_rules! row_id {
         pub struct $name(i64);
 
         impl $name {
-            /// Wraps a number read from a database or made by [`new_row_id`].
+            /// Wraps a number read from a database or drawn from [`RowIds`].
             #[must_use]
             pub const fn from_i64(id: i64) -> Self {
                 Self(id)
@@ -76,14 +93,24 @@ row_id!(
 
 #[cfg(test)]
 mod tests {
-    use super::{EPOCH_MILLIS, UserId, new_row_id};
+    use super::{EPOCH_MILLIS, RowIds, UserId};
 
     #[test]
     fn ids_grow_with_time_and_fit_53_bits() {
-        let early = new_row_id(EPOCH_MILLIS + 5, u16::MAX);
-        let late = new_row_id(EPOCH_MILLIS + 6, 0);
+        let ids = RowIds::default();
+        let early = ids.draw(EPOCH_MILLIS + 5, u16::MAX);
+        let late = ids.draw(EPOCH_MILLIS + 6, 0);
         assert!(early < late);
-        assert!(new_row_id(i64::MAX, u16::MAX) < 1 << 53);
+        assert!(ids.draw(i64::MAX, 7) < 1 << 53);
+    }
+
+    #[test]
+    fn one_process_draws_no_id_twice_in_one_moment() {
+        let ids = RowIds::default();
+        let drawn: Vec<i64> = (0..10_000)
+            .map(|_| ids.draw(EPOCH_MILLIS + 5, 77))
+            .collect();
+        assert!(drawn.is_sorted_by(|one, next| one < next));
     }
 
     #[test]

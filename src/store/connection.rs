@@ -11,11 +11,11 @@ use sea_orm::{
 use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
-use super::error::{OfStore, StoreError};
+use super::error::{DuplicateOf, OfStore, StoreError};
 use super::pool::Pool;
 use super::reachability::Reachability;
 use super::settings::{Backend, DatabaseSettings, DatabaseUrl};
-use crate::clock::Clock;
+use crate::clock::{Clock, Entropy};
 use crate::domain::ids::TenantId;
 use crate::telemetry::metrics::Metrics;
 
@@ -247,6 +247,36 @@ impl Connection {
         }
     }
 
+    /// Runs a transaction under the statement timeout; again, if it gave way or drew an id that was taken. Nothing of it
+    /// stays when `work` fails.
+    pub(super) async fn write<T, E: OfStore>(
+        &self,
+        operation: &'static str,
+        entropy: Entropy,
+        begin: impl AsyncFn() -> Result<DatabaseTransaction, StoreError>,
+        work: impl AsyncFn(&DatabaseTransaction) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.within(operation, async {
+            let mut attempt = 0;
+            loop {
+                attempt += 1;
+                let outcome = in_transaction(&begin, &work).await;
+                let again = match &outcome {
+                    Err(error) if attempt < ATTEMPTS => error.store_error().is_some_and(passes),
+                    _ => false,
+                };
+                if !again {
+                    return outcome;
+                }
+                // Random, so that transactions that collided do not collide again in step.
+                let [random] = entropy.bytes::<1>().unwrap_or([128]);
+                let pause = u64::from(random) * 20 * u64::from(attempt);
+                tokio::time::sleep(Duration::from_micros(pause)).await;
+            }
+        })
+        .await
+    }
+
     /// Begins a transaction that means to write.
     ///
     /// SQLite takes its one write lock at once: a read that turns into a write later fails with BUSY whatever the
@@ -291,6 +321,35 @@ impl Connection {
     pub(super) fn sea_backend(&self) -> DbBackend {
         self.pool.current().get_database_backend()
     }
+}
+
+/// Attempts at a transaction that lost against another one, or drew an id that was taken.
+const ATTEMPTS: u32 = 8;
+
+async fn in_transaction<T, E: OfStore>(
+    begin: &impl AsyncFn() -> Result<DatabaseTransaction, StoreError>,
+    work: &impl AsyncFn(&DatabaseTransaction) -> Result<T, E>,
+) -> Result<T, E> {
+    let transaction = begin().await?;
+    match work(&transaction).await {
+        Ok(done) => {
+            transaction.commit().await.map_err(StoreError::from)?;
+            Ok(done)
+        }
+        Err(error) => {
+            // The first error is the one that counts; a connection that cannot roll back is closed by the pool.
+            let _ = transaction.rollback().await;
+            Err(error)
+        }
+    }
+}
+
+/// Whether trying the whole transaction again can help.
+fn passes(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::GaveWay | StoreError::Duplicate(DuplicateOf::PrimaryKey)
+    )
 }
 
 /// Counts a pool's connections.

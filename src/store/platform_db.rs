@@ -1,12 +1,14 @@
 //! The handle on the platform database: tenants, their keys, administrators, audit.
 
+use std::sync::Arc;
+
 use entity::platform::revision;
 use sea_orm::{DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr};
 
 use super::connection::Connection;
 use super::error::{OfStore, StoreError};
 use crate::clock::{Clock, Entropy};
-use crate::domain::ids::new_row_id;
+use crate::domain::ids::RowIds;
 
 /// The platform database.
 #[derive(Clone, Debug)]
@@ -14,6 +16,7 @@ pub struct PlatformDb {
     pub(super) connection: Connection,
     pub(super) clock: Clock,
     entropy: Entropy,
+    ids: Arc<RowIds>,
 }
 
 impl PlatformDb {
@@ -24,6 +27,7 @@ impl PlatformDb {
             connection,
             clock,
             entropy,
+            ids: Arc::default(),
         }
     }
 
@@ -40,33 +44,22 @@ impl PlatformDb {
         self.connection.close().await;
     }
 
-    /// Runs a transaction under the statement timeout; nothing of it stays when `work` fails.
+    /// Runs a transaction under the statement timeout; again, if it gave way or drew an id that was taken.
     pub(super) async fn write<T, E: OfStore>(
         &self,
         operation: &'static str,
-        work: impl AsyncFnOnce(&DatabaseTransaction) -> Result<T, E>,
+        work: impl AsyncFn(&DatabaseTransaction) -> Result<T, E>,
     ) -> Result<T, E> {
+        let begin = async || self.connection.begin().await;
         self.connection
-            .within(operation, async {
-                let transaction = self.connection.begin().await?;
-                match work(&transaction).await {
-                    Ok(done) => {
-                        transaction.commit().await.map_err(StoreError::from)?;
-                        Ok(done)
-                    }
-                    Err(error) => {
-                        let _ = transaction.rollback().await;
-                        Err(error)
-                    }
-                }
-            })
+            .write(operation, self.entropy, begin, work)
             .await
     }
 
     /// A number for a new row.
     pub(super) fn new_id(&self) -> Result<i64, StoreError> {
         let random = u16::from_be_bytes(self.entropy.bytes::<2>()?);
-        Ok(new_row_id(self.clock.now().as_millis(), random))
+        Ok(self.ids.draw(self.clock.now().as_millis(), random))
     }
 
     /// Takes the next revision. Its row stays locked until the transaction ends, so revisions become visible in order

@@ -3,7 +3,7 @@
 //! Every query starts from a constructor in this room that filters by the handle's tenant; on PostgreSQL the database
 //! checks it again by row-level security.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbBackend,
@@ -11,10 +11,10 @@ use sea_orm::{
 };
 
 use super::connection::Connection;
-use super::error::{DuplicateOf, OfStore, StoreError};
+use super::error::{OfStore, StoreError};
 use super::settings::Backend;
 use crate::clock::{Clock, Entropy};
-use crate::domain::ids::{TenantId, new_row_id};
+use crate::domain::ids::{RowIds, TenantId};
 
 /// One tenant's part of a database.
 #[derive(Clone, Debug)]
@@ -25,6 +25,7 @@ pub struct TenantDb {
     shared: bool,
     pub(super) clock: Clock,
     entropy: Entropy,
+    ids: Arc<RowIds>,
 }
 
 /// A place to read from: the pool itself, or a transaction that has named its tenant.
@@ -42,9 +43,6 @@ impl Reader {
     }
 }
 
-/// Attempts at a transaction that lost against another one, or drew an id that was taken.
-const ATTEMPTS: u32 = 8;
-
 impl TenantDb {
     /// A handle for `tenant`. `shared` says that other tenants use the same connections.
     #[must_use]
@@ -61,6 +59,7 @@ impl TenantDb {
             shared,
             clock,
             entropy,
+            ids: Arc::default(),
         }
     }
 
@@ -114,52 +113,14 @@ impl TenantDb {
         work: impl AsyncFn(&DatabaseTransaction) -> Result<T, E>,
     ) -> Result<T, E> {
         self.connection
-            .within(operation, async {
-                let mut attempt = 0;
-                loop {
-                    attempt += 1;
-                    let outcome = self.attempt(&work).await;
-                    let again = match &outcome {
-                        Err(error) if attempt < ATTEMPTS => error.store_error().is_some_and(passes),
-                        _ => false,
-                    };
-                    if !again {
-                        return outcome;
-                    }
-                    tokio::time::sleep(self.pause(attempt)).await;
-                }
-            })
+            .write(operation, self.entropy, async || self.begin().await, work)
             .await
-    }
-
-    async fn attempt<T, E: OfStore>(
-        &self,
-        work: &impl AsyncFn(&DatabaseTransaction) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let transaction = self.begin().await?;
-        match work(&transaction).await {
-            Ok(done) => {
-                transaction.commit().await.map_err(StoreError::from)?;
-                Ok(done)
-            }
-            Err(error) => {
-                // The first error is the one that counts; a connection that cannot roll back is closed by the pool.
-                let _ = transaction.rollback().await;
-                Err(error)
-            }
-        }
-    }
-
-    /// A short random pause, so that transactions that collided do not collide again in step.
-    fn pause(&self, attempt: u32) -> Duration {
-        let [random] = self.entropy.bytes::<1>().unwrap_or([128]);
-        Duration::from_micros(u64::from(random) * 20 * u64::from(attempt))
     }
 
     /// A number for a new row.
     pub(super) fn new_id(&self) -> Result<i64, StoreError> {
         let random = u16::from_be_bytes(self.entropy.bytes::<2>()?);
-        Ok(new_row_id(self.clock.now().as_millis(), random))
+        Ok(self.ids.draw(self.clock.now().as_millis(), random))
     }
 
     async fn name_tenant(&self, transaction: &DatabaseTransaction) -> Result<(), StoreError> {
@@ -171,12 +132,4 @@ impl TenantDb {
         transaction.execute_raw(name).await?;
         Ok(())
     }
-}
-
-/// Whether trying the whole transaction again can help.
-fn passes(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::GaveWay | StoreError::Duplicate(DuplicateOf::PrimaryKey)
-    )
 }

@@ -237,7 +237,7 @@ impl PlatformDb {
         &self,
         key: &TenantKey,
         audit: &Audit<'_>,
-        decide: impl FnOnce(&TenantRecord) -> Result<TenantChange, E>,
+        decide: impl Fn(&TenantRecord) -> Result<TenantChange, E>,
     ) -> Result<TenantRecord, E> {
         self.write("change_tenant", async |transaction| {
             let revision = self.next_revision(transaction).await?;
