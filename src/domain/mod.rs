@@ -5,11 +5,14 @@
 pub mod dialect;
 pub mod fault;
 pub mod host_name;
+pub mod identity;
 pub mod ids;
 pub mod invite_code;
 pub mod language;
 pub mod master_key;
 pub mod password;
+pub mod phone_number;
+pub mod proof;
 pub mod register_reason;
 pub mod registration;
 pub mod tenant_key;
