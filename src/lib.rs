@@ -8,8 +8,9 @@
 //! 3. [`admin`]: what administrators can do, each effect audited;
 //! 4. [`tenant`]: the directory of tenants and the actor of each; the only room that knows actors;
 //! 5. [`registration`]: the pipeline that turns a request into an account;
-//! 6. [`store`], [`hashing`], [`token`]: databases, password hashes, signed tokens; they never import each other;
-//! 7. [`domain`], [`telemetry`], [`clock`]: parsed values, what operators see, time and randomness.
+//! 6. [`session`]: the gate that every path to a token passes, and the check of tokens that come back;
+//! 7. [`store`], [`hashing`], [`token`]: databases, password hashes, signed tokens; they never import each other;
+//! 8. [`domain`], [`telemetry`], [`clock`]: parsed values, what operators see, time and randomness.
 //!
 //! `docs/architecture.md` walks through them with one request.
 
@@ -21,6 +22,7 @@ pub mod domain;
 pub mod hashing;
 pub mod http;
 pub mod registration;
+pub mod session;
 pub mod settings;
 pub mod shutdown;
 pub mod store;

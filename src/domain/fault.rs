@@ -13,8 +13,44 @@ pub enum Field {
     Password,
     /// `register_reason`
     RegisterReason,
+    /// `captcha_ticket` and `captcha_rand_str`, which the contract calls by one name.
+    Captcha,
     /// `code`, the invite code.
     InviteCode,
+    /// `token`
+    Token,
+    /// `mobileToken`
+    MobileToken,
+    /// `js_code`
+    JsCode,
+    /// `iv`
+    Iv,
+    /// `encryptedData`
+    EncryptedData,
+    /// `rebind`
+    Rebind,
+    /// `mobile`
+    Mobile,
+    /// `type`, what an SMS code is for, when it is sent.
+    SmsType,
+    /// The same, when it is checked (`sms_type` in the contract's own pointers).
+    SmsCheckedType,
+    /// `code`, when an SMS code is checked (`sms_code` in the contract's own pointers).
+    SmsCode,
+    /// `code` of a way back from WeChat.
+    OauthCode,
+    /// `sessionId`
+    SessionId,
+    /// `refresh_token`
+    RefreshToken,
+    /// `status` of a decision.
+    Status,
+    /// `refuse_message`
+    RefuseMessage,
+    /// `group_id`
+    GroupId,
+    /// `redirect`
+    Redirect,
 }
 
 /// What is wrong with it.
@@ -44,6 +80,21 @@ pub enum Fault {
     MissingClasses(
         /// In the tenant's order.
         Vec<CharacterClass>,
+    ),
+    /// None of the values that it may have.
+    NotOneOf,
+    /// Somebody has it already.
+    InUse,
+    /// Nobody has it.
+    Unknown,
+    /// Not of the form it must have.
+    Malformed,
+    /// The service behind it is switched off.
+    ServiceOff,
+    /// The captcha was not passed; the provider's own number for why.
+    Captcha(
+        /// `None` when something was missing, or the provider gives no number.
+        Option<i64>,
     ),
     /// On the list of common passwords.
     CommonPassword,

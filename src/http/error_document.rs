@@ -16,12 +16,15 @@ use crate::domain::fault::{Fault, Field, FieldFault};
 use crate::domain::language::Language;
 use crate::domain::user_status::UserStatus;
 use crate::registration::error::RegistrationError;
+use crate::session::error::CallError;
 
 /// Everything that can keep a request from its success answer.
 #[derive(Debug)]
 pub enum Refusal {
     /// The registration itself was refused.
     Registration(RegistrationError),
+    /// The call is not served, whatever it asks for.
+    Call(CallError),
     /// The body is not JSON.
     MalformedJson,
     /// The body names a member twice.
@@ -66,12 +69,6 @@ pub enum Refusal {
     Deadline,
     /// The process is starting or stopping.
     NotReady,
-    /// A fault of the house, already logged where it arose.
-    Internal,
-    /// The route needs a login.
-    Unauthenticated,
-    /// The caller may not do this.
-    Forbidden,
     /// There is no such thing, or none that the caller may see.
     NotFound {
         /// What was asked for, as clients call it.
@@ -92,7 +89,16 @@ pub enum Refusal {
 
 impl From<RegistrationError> for Refusal {
     fn from(error: RegistrationError) -> Self {
-        Self::Registration(error)
+        match error {
+            RegistrationError::Call(error) => Self::Call(error),
+            error => Self::Registration(error),
+        }
+    }
+}
+
+impl From<CallError> for Refusal {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
     }
 }
 
@@ -172,19 +178,17 @@ impl Refusal {
     /// RFC 9110, section 11.6.1, and RFC 6750, section 3.
     const fn challenge(&self) -> &'static str {
         match self {
-            Self::Registration(RegistrationError::TokenRejected) => {
-                "Bearer error=\"invalid_token\""
-            }
+            Self::Call(CallError::TokenRejected) => "Bearer error=\"invalid_token\"",
             _ => "Bearer",
         }
     }
 
     const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Registration(
-                RegistrationError::TooMany(_, wait)
-                | RegistrationError::Overloaded(wait)
-                | RegistrationError::Unavailable(wait),
+            Self::Call(
+                CallError::TooMany(_, wait)
+                | CallError::Overloaded(wait)
+                | CallError::Unavailable(wait),
             )
             | Self::TooManyAttempts(wait) => Some(*wait),
             Self::TooManyInFlight | Self::Deadline | Self::NotReady => Some(SHORT_WAIT),
@@ -197,6 +201,7 @@ impl Refusal {
         let row = |status, code, message: Message| Row::new(status, code, message.text(language));
         match self {
             Self::Registration(error) => registration_row(error, language),
+            Self::Call(error) => call_row(error, language),
             Self::MalformedJson => row(400, "malformed_json", Message::MalformedJson),
             Self::DuplicateKey => row(400, "duplicate_key", Message::DuplicateKey),
             Self::TooDeep => row(400, "too_deep", Message::TooDeep),
@@ -233,11 +238,6 @@ impl Refusal {
             Self::TooManyInFlight => row(503, "overloaded", Message::Overloaded),
             Self::Deadline => row(503, "deadline_exceeded", Message::DeadlineExceeded),
             Self::NotReady => row(503, "not_ready", Message::NotReady),
-            Self::Internal => row(500, "unknown_error", Message::UnknownError),
-            Self::Unauthenticated => {
-                row(401, "not_authenticated", Message::NotAuthenticated).bare(401)
-            }
-            Self::Forbidden => row(403, PERMISSION_DENIED, Message::PermissionDenied).bare(401),
             Self::NotFound { what } => {
                 Row::new(404, "model_not_found", messages::not_found(what, language)).bare(404)
             }
@@ -272,9 +272,6 @@ fn registration_row(error: &RegistrationError, language: Language) -> Row {
         .at(Field::RegisterReason),
         RegistrationError::Invalid(_) => row(422, VALIDATION_ERROR, Message::ValidationError),
         RegistrationError::AwaitsApproval => status_row(UserStatus::Pending, language),
-        RegistrationError::TokenRejected => row(401, "access_denied", Message::AccessDenied)
-            .oauth(Message::AccessTokenRejected.text(language)),
-        RegistrationError::AccountRefused(status) => status_row(*status, language),
         RegistrationError::SameKeyOtherBody => {
             row(422, "idempotency_key_reused", Message::IdempotencyKeyReused)
         }
@@ -283,10 +280,25 @@ fn registration_row(error: &RegistrationError, language: Language) -> Row {
             "idempotency_in_progress",
             Message::IdempotencyInProgress,
         ),
-        RegistrationError::TooMany(..) => row(429, "too_many_requests", Message::TooManyRequests),
-        RegistrationError::Overloaded(_) => row(503, "overloaded", Message::Overloaded),
-        RegistrationError::Unavailable(_) => row(503, "unavailable", Message::Unavailable),
-        RegistrationError::Internal => row(500, "unknown_error", Message::UnknownError),
+        RegistrationError::Call(error) => call_row(error, language),
+    }
+}
+
+/// The rows of what keeps any call from being served.
+fn call_row(error: &CallError, language: Language) -> Row {
+    let row = |status, code, message: Message| Row::new(status, code, message.text(language));
+    match error {
+        CallError::NotAuthenticated => {
+            row(401, "not_authenticated", Message::NotAuthenticated).bare(401)
+        }
+        CallError::TokenRejected => row(401, "access_denied", Message::AccessDenied)
+            .oauth(Message::AccessTokenRejected.text(language)),
+        CallError::AccountRefused(status) => status_row(*status, language),
+        CallError::Forbidden => row(403, PERMISSION_DENIED, Message::PermissionDenied).bare(401),
+        CallError::TooMany(..) => row(429, "too_many_requests", Message::TooManyRequests),
+        CallError::Overloaded(_) => row(503, "overloaded", Message::Overloaded),
+        CallError::Unavailable(_) => row(503, "unavailable", Message::Unavailable),
+        CallError::Internal => row(500, "unknown_error", Message::UnknownError),
     }
 }
 

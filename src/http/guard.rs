@@ -179,11 +179,11 @@ async fn run(
         Ok(Ok(Ok(response))) => Ok(response.map_into_boxed_body()),
         Ok(Ok(Err(error))) => {
             tracing::error!(%error, "a handler failed");
-            Err(Refusal::Internal)
+            Err(Refusal::Call(CallError::Internal))
         }
         Ok(Err(_panic)) => {
             guard.metrics.request_panicked();
-            Err(Refusal::Internal)
+            Err(Refusal::Call(CallError::Internal))
         }
         Err(_) => Err(Refusal::Deadline),
     }

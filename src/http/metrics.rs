@@ -24,7 +24,7 @@ pub(super) async fn metrics(metrics: Data<Metrics>) -> HttpResponse {
             .body(text),
         Err(error) => {
             tracing::error!(%error, "metrics do not encode");
-            refuse(&Refusal::Internal, Dialect::Standard, Language::English)
+            refuse(&Refusal::Call(CallError::Internal), Dialect::Standard, Language::English)
         }
     }
 }

@@ -147,14 +147,7 @@ pub(super) struct Unserved {
 }
 
 pub(super) fn unavailable(error: TenantError) -> Refusal {
-    match error {
-        TenantError::Unavailable(wait) => RegistrationError::Unavailable(wait).into(),
-        TenantError::Lost => RegistrationError::Unavailable(Duration::from_secs(1)).into(),
-        TenantError::Store(error) => {
-            tracing::error!(%error, "a tenant's store failed by a fault of ours");
-            Refusal::Internal
-        }
-    }
+    CallError::from(error).into()
 }
 
 /// All `Accept-Language` lines as one (RFC 9110, section 5.3).

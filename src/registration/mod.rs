@@ -7,9 +7,12 @@
 //! Invariants: no hash and no remote call inside a transaction; nothing answered before the commit; a refused
 //! registration spends no invite.
 
-pub mod censor;
+mod account;
+pub mod automatic;
+pub mod captcha;
 pub mod error;
 mod fingerprint;
+mod invitation;
 pub mod pipeline;
 pub mod policy;
-pub mod rules;
+pub mod proofs;

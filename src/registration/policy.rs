@@ -2,9 +2,9 @@
 
 use secrecy::ExposeSecret;
 
-use super::censor::Verdict;
+use crate::domain::censor::Verdict;
 use super::error::RegistrationError;
-use super::rules::TenantRules;
+use crate::session::rules::TenantRules;
 use crate::domain::dialect::Dialect;
 use crate::domain::fault::{Fault, Field, FieldFault};
 use crate::domain::password::Password;

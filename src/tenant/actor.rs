@@ -20,7 +20,7 @@ use super::slot::Slot;
 use crate::domain::invite_code::InviteCode;
 use crate::registration::error::RegistrationError;
 use crate::registration::pipeline::{self, Registered, Tools};
-use crate::registration::rules::TenantRules;
+use crate::session::rules::TenantRules;
 use crate::store::error::StoreError;
 use crate::store::tenant_db::TenantDb;
 use crate::telemetry::metrics::Metrics;

@@ -35,6 +35,7 @@ use crate::domain::username::Username;
 use crate::hashing::HashPool;
 use crate::registration::error::RegistrationError;
 use crate::registration::pipeline::{Registered, RegistrationRequest};
+use crate::session::error::CallError;
 use crate::store::error::StoreError;
 use crate::store::platform_db::PlatformDb;
 use crate::store::settings::{Backend, DatabaseSettings, SharedDatabaseSettings};
@@ -329,17 +330,17 @@ impl Directory {
             *standing = judge(&gate, tenant, &request, standing)?;
             judged = true;
         }
-        let call = self.enter(tenant).await.map_err(unreachable_tenant)?;
+        let call = self.enter(tenant).await.map_err(CallError::from)?;
         let gate = slot.gate().ok_or_else(|| {
             tracing::error!(tenant = %tenant.record.key, "a live tenant has no gate");
-            RegistrationError::Internal
+            RegistrationError::from(CallError::Internal)
         })?;
         if !judged {
             *standing = judge(&gate, tenant, &request, standing)?;
         }
         let permit = gate.admit().map_err(|_| {
             self.0.metrics.admission_refusal("in_flight");
-            RegistrationError::Overloaded(RETRY_AFTER)
+            RegistrationError::from(CallError::Overloaded(RETRY_AFTER))
         })?;
         let message = Register {
             request,
@@ -347,7 +348,7 @@ impl Directory {
             span: tracing::Span::current(),
         };
         let sent = call.live.address.send(message).await;
-        sent.map_err(|error| unreachable_tenant(self.lost(error)))?
+        sent.map_err(|error| CallError::from(self.lost(error)))?
     }
 
     /// The tenant's live actor for one call; launches it when there is none.
@@ -448,20 +449,8 @@ fn judge(
         .check(request.requester.ip(), name.as_deref())
         .map_err(|limited: Limited| {
             *standing = limited.standing;
-            RegistrationError::TooMany(limited.kind, limited.retry_after)
+            CallError::TooMany(limited.kind, limited.retry_after).into()
         })
-}
-
-fn unreachable_tenant(error: TenantError) -> RegistrationError {
-    match error {
-        TenantError::Unavailable(retry_after) => RegistrationError::Unavailable(retry_after),
-        // Not a fault of the caller, and perhaps gone at the next try: the actor is replaced.
-        TenantError::Lost => RegistrationError::Unavailable(RETRY_AFTER),
-        TenantError::Store(error) => {
-            tracing::error!(%error, "a tenant's store failed by a fault of ours");
-            RegistrationError::Internal
-        }
-    }
 }
 
 /// The outcome of a registration in metrics.
@@ -472,11 +461,21 @@ fn outcome_name(error: &RegistrationError) -> &'static str {
         RegistrationError::InviteRequired | RegistrationError::InviteRejected => "invite",
         RegistrationError::NameBanned => "banned",
         RegistrationError::ReasonMissing | RegistrationError::Invalid(_) => "invalid",
-        RegistrationError::TokenRejected | RegistrationError::AccountRefused(_) => "token",
         RegistrationError::SameKeyOtherBody | RegistrationError::SameKeyInProgress => "idempotency",
-        RegistrationError::TooMany(..) => "limited",
-        RegistrationError::Overloaded(_) => "overloaded",
-        RegistrationError::Unavailable(_) => "unavailable",
-        RegistrationError::Internal => "internal",
+        RegistrationError::Call(error) => call_outcome(error),
+    }
+}
+
+/// The outcome in metrics of a call that is not served.
+fn call_outcome(error: &CallError) -> &'static str {
+    match error {
+        CallError::NotAuthenticated
+        | CallError::TokenRejected
+        | CallError::AccountRefused(_)
+        | CallError::Forbidden => "token",
+        CallError::TooMany(..) => "limited",
+        CallError::Overloaded(_) => "overloaded",
+        CallError::Unavailable(_) => "unavailable",
+        CallError::Internal => "internal",
     }
 }

@@ -20,3 +20,14 @@ pub enum TenantError {
 
 /// After how long a caller may try again to reach a tenant.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl From<TenantError> for CallError {
+    fn from(error: TenantError) -> Self {
+        match error {
+            TenantError::Unavailable(wait) => Self::Unavailable(wait),
+            // Not a fault of the caller, and perhaps gone at the next try: the actor is replaced.
+            TenantError::Lost => Self::Unavailable(RETRY_AFTER),
+            TenantError::Store(error) => Self::internal(&error),
+        }
+    }
+}

@@ -17,7 +17,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{NotUntil, Quota, RateLimiter};
 
 use crate::domain::tenant_settings::{Limits, Rate};
-use crate::registration::error::LimitKind;
+use crate::session::error::LimitKind;
 use crate::telemetry::metrics::Metrics;
 
 type Keyed = RateLimiter<u64, DashMapStateStore<u64>, QuantaClock, StateInformationMiddleware>;

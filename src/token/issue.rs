@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::TokenError;
 use super::keys::SigningKey;
 use crate::clock::Timestamp;
-use crate::domain::ids::{TenantId, UserId};
+use crate::domain::ids::{SessionId, TenantId, UserId};
 
 /// The `typ` of access tokens (RFC 9068, section 2.1): no token of another kind passes for one.
 pub(super) const ACCESS_TOKEN_TYPE: &str = "at+jwt";
@@ -24,6 +24,10 @@ pub struct AccessClaims {
     pub sub: UserId,
     /// Of which tenant.
     pub tid: TenantId,
+    /// Of which session: when it ends, so does this token.
+    pub sid: SessionId,
+    /// How often the session was refreshed before, and one.
+    pub generation: i32,
     /// Names this token; random.
     pub jti: [u8; 16],
     /// When it was issued.
@@ -34,7 +38,8 @@ pub struct AccessClaims {
     pub exp: Timestamp,
 }
 
-/// The claims as they stand in the token (RFC 7519, section 4.1; `tid` is ours). Reading refuses
+/// The claims as they stand in the token (RFC 7519, section 4.1; `tid` and `gen` are ours, `sid` is
+/// OpenID Connect's). Reading refuses
 /// floats, lists, nulls, numbers in place of strings, and members that occur twice.
 #[derive(Serialize, Deserialize)]
 pub(super) struct WireClaims {
@@ -42,6 +47,9 @@ pub(super) struct WireClaims {
     pub(super) aud: String,
     pub(super) sub: String,
     pub(super) tid: String,
+    pub(super) sid: String,
+    #[serde(rename = "gen")]
+    pub(super) generation: i32,
     pub(super) jti: String,
     pub(super) iat: i64,
     pub(super) nbf: i64,
@@ -73,6 +81,8 @@ pub fn sign_access_token(
         aud: claims.aud.clone(),
         sub: claims.sub.to_string(),
         tid: claims.tid.to_string(),
+        sid: claims.sid.to_string(),
+        generation: claims.generation,
         jti: format!("{:032x}", u128::from_be_bytes(claims.jti)),
         iat: claims.iat.as_seconds(),
         nbf: claims.nbf.as_seconds(),

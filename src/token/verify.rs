@@ -10,7 +10,7 @@ use jsonwebtoken::{Header, Validation, decode, decode_header};
 use super::issue::{ACCESS_TOKEN_TYPE, WireClaims};
 use super::keys::VerifyingKey;
 use crate::clock::Timestamp;
-use crate::domain::ids::{TenantId, UserId};
+use crate::domain::ids::{SessionId, TenantId, UserId};
 
 /// Longer tokens are refused unread; ours stay below 1 KiB.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -34,6 +34,10 @@ pub struct Expected<'a> {
 pub struct VerifiedAccess {
     /// Whose token it is.
     pub user_id: UserId,
+    /// The session it belongs to; whether that still lives, the database knows.
+    pub session: SessionId,
+    /// Which of the session's tokens it is.
+    pub generation: i32,
     /// Which token it is.
     pub jti: [u8; 16],
     /// When it was issued.
@@ -109,6 +113,8 @@ fn accept(claims: &WireClaims, expected: &Expected<'_>, now: Timestamp) -> Optio
     }
     Some(VerifiedAccess {
         user_id: UserId::parse(&claims.sub)?,
+        session: SessionId::parse(&claims.sid)?,
+        generation: claims.generation,
         jti: parse_jti(&claims.jti)?,
         issued_at: Timestamp::from_millis(claims.iat.checked_mul(1000)?),
     })
@@ -132,7 +138,7 @@ mod tests {
 
     use super::{Expected, TokenRejected, VerifiedAccess, verify_access_token};
     use crate::clock::Timestamp;
-    use crate::domain::ids::{TenantId, UserId};
+    use crate::domain::ids::{SessionId, TenantId, UserId};
     use crate::token::issue::{AccessClaims, sign_access_token};
     use crate::token::keys::{Algorithm, NewKey, SigningKey, VerifyingKey};
 
@@ -211,6 +217,8 @@ mod tests {
             aud: "a".to_owned(),
             sub: UserId::from_i64(42),
             tid: tid(),
+            sid: SessionId::from_random([7; 16]),
+            generation: 1,
             jti: [0x0a; 16],
             iat: Timestamp::from_millis(NOW * 1000),
             nbf: Timestamp::from_millis(NOW * 1000),
@@ -220,7 +228,7 @@ mod tests {
 
     fn wire_claims() -> Value {
         json!({
-            "iss": "https://a.example", "aud": "a", "sub": "42", "tid": "7",
+            "iss": "https://a.example", "aud": "a", "sub": "42", "tid": "7", "sid": "07".repeat(16), "gen": 1,
             "jti": "0a".repeat(16), "iat": NOW, "nbf": NOW, "exp": NOW + 3600,
         })
     }
@@ -241,6 +249,8 @@ mod tests {
             let tenant = Tenant::new(algorithm, 1);
             let told = VerifiedAccess {
                 user_id: UserId::from_i64(42),
+                session: SessionId::from_random([7; 16]),
+                generation: 1,
                 jti: [0x0a; 16],
                 issued_at: Timestamp::from_millis(NOW * 1000),
             };

@@ -183,9 +183,9 @@ impl From<AdminError> for Refusal {
             ),
             AdminError::Placement(detail) => unprocessable("/data/attributes/placement", detail),
             AdminError::Unavailable => {
-                RegistrationError::Unavailable(Duration::from_secs(1)).into()
+                CallError::Unavailable(Duration::from_secs(1)).into()
             }
-            AdminError::Internal => Self::Internal,
+            AdminError::Internal => CallError::Internal.into(),
         }
     }
 }

@@ -39,7 +39,7 @@ pub(crate) async fn create(
         let settings =
             attributes.take("settings", "an object", |value| Some(read_settings(&value)));
         attributes.finish()?;
-        let key = key.ok_or(Refusal::Internal)?;
+        let key = key.ok_or(Refusal::Call(CallError::Internal))?;
         let wanted = TenantRequest {
             name: name.unwrap_or_else(|| key.as_str().to_owned()),
             key,

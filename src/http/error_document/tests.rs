@@ -7,7 +7,8 @@ use crate::domain::dialect::Dialect::{self, Discuzq, Standard};
 use crate::domain::fault::{Fault, Field, FieldFault};
 use crate::domain::language::Language::{self, English, SimplifiedChinese};
 use crate::domain::user_status::UserStatus;
-use crate::registration::error::{LimitKind, RegistrationError};
+use crate::registration::error::RegistrationError;
+use crate::session::error::{CallError, LimitKind};
 
 const DIALECTS: [Dialect; 2] = [Standard, Discuzq];
 const LANGUAGES: [Language; 2] = [SimplifiedChinese, English];
@@ -53,18 +54,18 @@ fn every_refusal() -> Vec<Refusal> {
         faults(),
         RegistrationError::Invalid(Vec::new()),
         RegistrationError::AwaitsApproval,
-        RegistrationError::TokenRejected,
-        RegistrationError::AccountRefused(UserStatus::Banned),
-        RegistrationError::AccountRefused(UserStatus::Pending),
-        RegistrationError::AccountRefused(UserStatus::Rejected),
-        RegistrationError::AccountRefused(UserStatus::Ignored),
-        RegistrationError::AccountRefused(UserStatus::Normal),
+        CallError::TokenRejected.into(),
+        CallError::AccountRefused(UserStatus::Banned).into(),
+        CallError::AccountRefused(UserStatus::Pending).into(),
+        CallError::AccountRefused(UserStatus::Rejected).into(),
+        CallError::AccountRefused(UserStatus::Ignored).into(),
+        CallError::AccountRefused(UserStatus::Normal).into(),
         RegistrationError::SameKeyOtherBody,
         RegistrationError::SameKeyInProgress,
-        RegistrationError::TooMany(LimitKind::Address, wait),
-        RegistrationError::Overloaded(wait),
-        RegistrationError::Unavailable(wait),
-        RegistrationError::Internal,
+        CallError::TooMany(LimitKind::Address, wait).into(),
+        CallError::Overloaded(wait).into(),
+        CallError::Unavailable(wait).into(),
+        CallError::Internal.into(),
     ]
     .into_iter()
     .map(Refusal::from)
@@ -93,9 +94,9 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::TooManyInFlight,
         Refusal::Deadline,
         Refusal::NotReady,
-        Refusal::Internal,
-        Refusal::Unauthenticated,
-        Refusal::Forbidden,
+        Refusal::Call(CallError::Internal),
+        Refusal::Call(CallError::NotAuthenticated),
+        Refusal::Call(CallError::Forbidden),
         Refusal::NotFound { what: "tenant" },
         Refusal::Conflict {
             code: "key_taken",
@@ -165,7 +166,7 @@ fn only_faults_of_the_house_are_500() {
     for refusal in every_refusal() {
         let ours = matches!(
             refusal,
-            Refusal::Internal | Refusal::Registration(RegistrationError::Internal)
+            Refusal::Call(CallError::Internal)
         );
         for dialect in DIALECTS {
             assert_eq!(
@@ -241,17 +242,17 @@ fn policy_refusals_are_401_and_bare_in_discuzq() {
             "帐号审核中，请审核通过后尝试",
         ),
         (
-            RegistrationError::AccountRefused(UserStatus::Banned),
+            CallError::AccountRefused(UserStatus::Banned),
             "ban_user",
             "您的账号被禁用，无法访问本站点",
         ),
         (
-            RegistrationError::AccountRefused(UserStatus::Rejected),
+            CallError::AccountRefused(UserStatus::Rejected),
             "validate_reject",
             "帐号审核拒绝，请联系管理员",
         ),
         (
-            RegistrationError::AccountRefused(UserStatus::Ignored),
+            CallError::AccountRefused(UserStatus::Ignored),
             "validate_ignore",
             "帐号审核忽略，请联系管理员",
         ),
@@ -272,7 +273,7 @@ fn policy_refusals_are_401_and_bare_in_discuzq() {
 
 #[test]
 fn a_rejected_access_token_keeps_the_shape_of_oauth_in_discuzq() {
-    let refusal = Refusal::from(RegistrationError::TokenRejected);
+    let refusal = Refusal::from(CallError::TokenRejected);
     let standard = refusal.answer(Standard, SimplifiedChinese);
     assert_eq!(
         errors(&standard),
@@ -357,7 +358,7 @@ fn a_closed_site_shows_its_own_text_in_both_dialects() {
 #[test]
 fn waits_are_whole_seconds_rounded_up_and_never_zero() {
     for (millis, seconds) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (61_500, "62")] {
-        let error = RegistrationError::TooMany(LimitKind::Tenant, Duration::from_millis(millis));
+        let error = CallError::TooMany(LimitKind::Tenant, Duration::from_millis(millis));
         let answer = Refusal::from(error).answer(Standard, English);
         assert_eq!(
             (answer.status, header(&answer, "retry-after")),
@@ -406,9 +407,9 @@ fn statuses_of_transport_faults_are_their_own_in_both_dialects() {
 
 #[test]
 fn permission_is_403_by_the_standard_and_401_as_the_original_had_it() {
-    assert_eq!(one(Refusal::Forbidden, Standard).0, 403);
+    assert_eq!(one(Refusal::Call(CallError::Forbidden), Standard).0, 403);
     assert_eq!(
-        one(Refusal::Forbidden, Discuzq),
+        one(Refusal::Call(CallError::Forbidden), Discuzq),
         (401, json!({"status": "401", "code": "permission_denied"}))
     );
 }

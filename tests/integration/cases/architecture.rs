@@ -12,6 +12,7 @@ use std::path::Path;
 const FLOORS: &[&[&str]] = &[
     &["domain", "telemetry", "clock"],
     &["store", "hashing", "token"],
+    &["session"],
     &["registration"],
     &["tenant"],
     &["admin"],

@@ -1,14 +1,16 @@
-//! What the pipeline knows of the tenant whose request it handles.
+//! What the rooms above know of the tenant whose call they serve.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::censor::CensorList;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant_key::TenantKey;
 use crate::domain::tenant_settings::TenantSettings;
+use super::accounts::ProviderAccounts;
 use crate::token::{SigningKey, VerifyingKey};
 
-use super::censor::CensorList;
 
 /// A tenant's settings and keys, made ready once per version of the settings.
 #[derive(Debug)]
@@ -25,8 +27,26 @@ pub struct TenantRules {
     pub issuer: String,
     /// Its keys, which outlive a change of settings.
     pub keys: Arc<TenantKeys>,
+    /// Keys for digests that a database keeps.
+    pub secrets: Arc<TenantSecrets>,
+    /// Its accounts at providers, opened.
+    pub accounts: ProviderAccounts,
+}
+
+/// A tenant's keys for digests and tags, derived from the master key.
+pub struct TenantSecrets {
     /// Keys the fingerprints of request bodies, so that a stolen table tells nothing about passwords.
-    pub fingerprint_key: [u8; 32],
+    pub fingerprint: [u8; 32],
+    /// Tags refresh tokens.
+    pub refresh: [u8; 32],
+    /// Keys the digests of SMS codes, which are too short to keep a plain digest of.
+    pub code: [u8; 32],
+}
+
+impl fmt::Debug for TenantSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TenantSecrets([redacted])")
+    }
 }
 
 /// A tenant's signing keys, opened.
@@ -43,7 +63,12 @@ pub struct TenantKeys {
 impl TenantRules {
     /// The same tenant and keys under other settings.
     #[must_use]
-    pub fn with_settings(&self, settings: TenantSettings, issuer: String) -> Self {
+    pub fn with_settings(
+        &self,
+        settings: TenantSettings,
+        accounts: ProviderAccounts,
+        issuer: String,
+    ) -> Self {
         Self {
             id: self.id,
             key: self.key.clone(),
@@ -51,7 +76,8 @@ impl TenantRules {
             settings,
             issuer,
             keys: Arc::clone(&self.keys),
-            fingerprint_key: self.fingerprint_key,
+            secrets: Arc::clone(&self.secrets),
+            accounts,
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::domain::tenant_settings::{CensorAction, CensoredWord, WordPiece};
-use crate::domain::text::{lower_case, nfc};
+use super::tenant_settings::{CensorAction, CensoredWord, WordPiece};
+use super::text::{lower_case, nfc};
 
 /// Names are far shorter; what is longer fails its own rules.
 const MAX_EXAMINED: usize = 256;
@@ -163,7 +163,7 @@ mod tests {
 
     use super::{CensorList, Verdict, lower_case, nfc};
     use crate::clock::Clock;
-    use crate::domain::tenant_settings::{CensorAction, CensoredWord};
+    use super::tenant_settings::{CensorAction, CensoredWord};
 
     fn list(words: &[(&str, CensorAction)]) -> CensorList {
         let words: Vec<_> = words

@@ -1,0 +1,21 @@
+//! What the rooms above work with, besides the tenant's rules.
+
+use crate::clock::{Clock, Entropy};
+use crate::hashing::HashPool;
+use crate::provider::TenantProviders;
+use crate::store::tenant_db::TenantDb;
+
+/// A tenant's tools. Cheap to clone: handles.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// The tenant's rows.
+    pub db: TenantDb,
+    /// Password hashes.
+    pub hashing: HashPool,
+    /// WeChat, SMS and captcha, within the tenant's own bounds.
+    pub providers: TenantProviders,
+    /// Time.
+    pub clock: Clock,
+    /// Randomness.
+    pub entropy: Entropy,
+}
