@@ -189,6 +189,8 @@ fn settings() -> TenantSettings {
             per_address: Rate::new(60_000, 60),
             per_username: Rate::new(1_000, 60),
             per_tenant: Rate::new(600_000, 60),
+            login_per_address: Rate::new(60_000, 60),
+            calls_per_address: Rate::new(60_000, 60),
             ..Limits::default()
         },
         ..TenantSettings::default()

@@ -273,6 +273,9 @@ mod tests {
             per_address: Rate::new(per_address, 3600),
             per_username: None,
             per_tenant: None,
+            login_per_address: None,
+            sms_per_address: None,
+            calls_per_address: None,
             in_flight: None,
         }
     }
@@ -322,6 +325,9 @@ mod tests {
             per_address: None,
             per_username: None,
             per_tenant: None,
+            login_per_address: None,
+            sms_per_address: None,
+            calls_per_address: None,
             in_flight: None,
         };
         let limits = rate_limits(off, 10);

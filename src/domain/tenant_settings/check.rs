@@ -1,8 +1,9 @@
 //! The ranges of a tenant's settings, and what may stand but weakens it.
 
-use super::{LIMITS, Limits, SettingsFault, TenantSettings, TokenRules, fault};
+use super::{LIMITS, Limits, LoginRules, Rate, SettingsFault, TenantSettings, TokenRules, fault};
 use crate::domain::dialect::Dialect;
 use crate::domain::text::code_points;
+use crate::domain::web_origin::is_exact_origin;
 
 const MAX_UTC_OFFSET_MINUTES: u16 = 14 * 60;
 const MAX_WORDS: usize = 10_000;
@@ -18,6 +19,8 @@ const LEAST_TOKEN_SECONDS: u32 = 60;
 const MAX_TOKEN_SECONDS: u32 = 31_536_000;
 const MAX_ISSUER_LENGTH: u32 = 255;
 const MAX_CLOSE_MESSAGE_LENGTH: u32 = 500;
+const MAX_ORIGINS: usize = 100;
+const MAX_GROUPS: usize = 100;
 
 impl TenantSettings {
     /// Every value that is of its type but out of its range, or at odds with another.
@@ -41,6 +44,10 @@ impl TenantSettings {
             "site.close_message",
             "must have at most 500 characters",
         );
+        self.check_providers(&mut checks);
+        self.check_login(&mut checks);
+        self.check_origins(&mut checks);
+        self.check_groups(&mut checks);
         checks.0
     }
 
@@ -54,18 +61,8 @@ impl TenantSettings {
             "password.min_length",
             "fewer than 8 characters are easily guessed",
         );
-        let Limits {
-            per_address,
-            per_username,
-            per_tenant,
-            in_flight,
-        } = &self.limits;
-        let on = [
-            per_address.is_some(),
-            per_username.is_some(),
-            per_tenant.is_some(),
-            in_flight.is_some(),
-        ];
+        let on = self.limits.rates().map(|rate| rate.is_some());
+        let on = on.into_iter().chain([self.limits.in_flight.is_some()]);
         for (name, is_on) in LIMITS.into_iter().zip(on) {
             checks.need(
                 is_on,
@@ -73,6 +70,7 @@ impl TenantSettings {
                 "this limit is switched off",
             );
         }
+        self.warn_providers(&mut checks);
         checks.0
     }
 
@@ -158,16 +156,7 @@ impl TenantSettings {
     }
 
     fn check_limits(&self, checks: &mut Checks) {
-        let Limits {
-            per_address,
-            per_username,
-            per_tenant,
-            in_flight,
-        } = &self.limits;
-        for (name, rate) in LIMITS
-            .into_iter()
-            .zip([per_address, per_username, per_tenant])
-        {
+        for (name, rate) in LIMITS.into_iter().zip(self.limits.rates()) {
             let Some(rate) = rate else { continue };
             let path = format!("limits.{name}");
             checks.need(
@@ -181,6 +170,7 @@ impl TenantSettings {
                 "seconds must be at most 86,400",
             );
         }
+        let in_flight = self.limits.in_flight;
         let in_flight_is_fine = in_flight.is_none_or(|calls| calls.get() <= MAX_RATE_CALLS);
         checks.need(
             in_flight_is_fine,
@@ -213,6 +203,85 @@ impl TenantSettings {
             "must be an http or https address of at most 255 characters",
         );
     }
+
+    fn check_login(&self, checks: &mut Checks) {
+        let LoginRules {
+            tries,
+            lock_seconds,
+            tries_per_name,
+        } = self.login;
+        checks.range("login.tries", tries, 1, 100);
+        checks.range("login.lock_seconds", lock_seconds, 1, 86_400);
+        checks.range("login.tries_per_name", tries_per_name, 1, 100_000);
+        checks.need(
+            tries <= tries_per_name,
+            "login.tries_per_name",
+            "must not be less than login.tries",
+        );
+    }
+
+    fn check_origins(&self, checks: &mut Checks) {
+        let origins = &self.cors.origins;
+        checks.need(
+            origins.len() <= MAX_ORIGINS,
+            "cors.origins",
+            "must be at most 100",
+        );
+        for (index, origin) in origins.iter().enumerate().take(MAX_ORIGINS) {
+            checks.need(
+                is_exact_origin(origin),
+                &format!("cors.origins[{index}]"),
+                "must be scheme://host[:port] in lower case as browsers send it, with https, or http for localhost",
+            );
+        }
+    }
+
+    fn check_groups(&self, checks: &mut Checks) {
+        checks.need(
+            self.groups.len() <= MAX_GROUPS,
+            "groups",
+            "must be at most 100",
+        );
+        for (index, group) in self.groups.iter().enumerate().take(MAX_GROUPS) {
+            let path = |member: &str| format!("groups[{index}].{member}");
+            checks.need(group.id > 0, &path("id"), "must be greater than zero");
+            let earlier = self.groups.iter().take(index);
+            checks.need(
+                earlier.clone().all(|other| other.id != group.id),
+                &path("id"),
+                "another group has this number",
+            );
+            checks.name(&path("name"), &group.name);
+        }
+        checks.need(
+            self.group(self.registration.default_group).is_some(),
+            "registration.default_group",
+            "there is no group with this number",
+        );
+    }
+}
+
+impl Limits {
+    /// The rates, in the order of [`LIMITS`].
+    fn rates(&self) -> [Option<Rate>; 6] {
+        let Self {
+            per_address,
+            per_username,
+            per_tenant,
+            login_per_address,
+            sms_per_address,
+            calls_per_address,
+            in_flight: _,
+        } = *self;
+        [
+            per_address,
+            per_username,
+            per_tenant,
+            login_per_address,
+            sms_per_address,
+            calls_per_address,
+        ]
+    }
 }
 
 fn is_web_address(text: &str) -> bool {
@@ -228,12 +297,43 @@ fn is_web_address(text: &str) -> bool {
 }
 
 /// Collects what does not hold.
-struct Checks(Vec<SettingsFault>);
+pub(super) struct Checks(Vec<SettingsFault>);
 
 impl Checks {
-    fn need(&mut self, holds: bool, path: &str, detail: &str) {
+    pub(super) fn need(&mut self, holds: bool, path: &str, detail: &str) {
         if !holds {
             self.0.push(fault(path, detail));
         }
+    }
+
+    pub(super) fn range(&mut self, path: &str, value: u32, least: u32, most: u32) {
+        self.need(
+            (least..=most).contains(&value),
+            path,
+            &format!("must lie between {least} and {most}"),
+        );
+    }
+
+    /// A name that people read.
+    pub(super) fn name(&mut self, path: &str, text: &str) {
+        let is_fine = (1..=MAX_NAME_LENGTH).contains(&code_points(text))
+            && text.trim() == text
+            && !text.chars().any(char::is_control);
+        self.need(
+            is_fine,
+            path,
+            "must have 1 to 64 printable characters, without white space at its ends",
+        );
+    }
+
+    /// A name that machines read.
+    pub(super) fn id(&mut self, path: &str, text: &str) {
+        let is_fine =
+            (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        self.need(
+            is_fine,
+            path,
+            "must have 1 to 64 ASCII letters, digits and signs",
+        );
     }
 }

@@ -1,6 +1,8 @@
 //! What a platform admin can set for a tenant. Stored as JSON, versioned; a version that fails its checks never becomes current.
 
 mod check;
+mod check_providers;
+mod providers;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -13,13 +15,25 @@ use super::dialect::Dialect;
 use super::language::Language;
 use super::password::CharacterClass;
 
+pub use self::providers::{
+    CaptchaRules, CaptchaSettings, SECRETS, SmsRules, SmsSettings, WechatAppSettings,
+    WechatSettings,
+};
 pub use self::read::merged;
 
 /// The limits that `null` switches off.
-const LIMITS: [&str; 4] = ["per_address", "per_username", "per_tenant", "in_flight"];
+const LIMITS: [&str; 7] = [
+    "per_address",
+    "per_username",
+    "per_tenant",
+    "login_per_address",
+    "sms_per_address",
+    "calls_per_address",
+    "in_flight",
+];
 
 /// All settings of one tenant. Every part has a default, so an empty object is valid.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TenantSettings {
     /// How answers are shaped.
@@ -40,6 +54,59 @@ pub struct TenantSettings {
     pub tokens: TokenRules,
     /// Platforms on which the site is closed.
     pub site: SiteRules,
+    /// The tenant's apps at WeChat.
+    pub wechat: WechatSettings,
+    /// The account that sends codes by SMS; `null` switches phone numbers off.
+    pub sms: Option<SmsSettings>,
+    /// To whom and how often codes are sent.
+    pub sms_rules: SmsRules,
+    /// The account that judges captchas; `null` switches them off.
+    pub captcha: Option<CaptchaSettings>,
+    /// Which calls ask for a captcha.
+    pub captcha_rules: CaptchaRules,
+    /// What a wrong password costs.
+    pub login: LoginRules,
+    /// Whose pages may call from a browser.
+    pub cors: CorsRules,
+    /// The groups an account may be in.
+    pub groups: Vec<Group>,
+}
+
+impl Default for TenantSettings {
+    fn default() -> Self {
+        Self {
+            dialect: Dialect::default(),
+            locale: Language::default(),
+            utc_offset: UtcOffsetMinutes::default(),
+            registration: RegistrationRules::default(),
+            username: UsernameRules::default(),
+            password: PasswordRules::default(),
+            limits: Limits::default(),
+            tokens: TokenRules::default(),
+            site: SiteRules::default(),
+            wechat: WechatSettings::default(),
+            sms: None,
+            sms_rules: SmsRules::default(),
+            captcha: None,
+            captcha_rules: CaptchaRules::default(),
+            login: LoginRules::default(),
+            cors: CorsRules::default(),
+            groups: vec![
+                Group {
+                    id: ADMINISTRATORS,
+                    name: "管理员".into(),
+                    moderates: true,
+                    invites: true,
+                },
+                Group {
+                    id: MEMBERS,
+                    name: "普通会员".into(),
+                    moderates: false,
+                    invites: false,
+                },
+            ],
+        }
+    }
 }
 
 /// Minutes east of UTC, from -14 to +14 hours.
@@ -67,6 +134,13 @@ pub struct RegistrationRules {
     pub success_status: SuccessStatus,
     /// Words that a user name is searched for (contract section 2.5, step 4).
     pub words: Vec<CensoredWord>,
+    /// Whether a `token` or `mobileToken` that proves nothing refuses the call, or counts as absent; by default the
+    /// dialect's: refused in `standard`, absent in `discuzq` (`docs/contract.md`, section 7).
+    pub strict_tokens: Option<bool>,
+    /// The way the site's forms lead first (`register_type`).
+    pub method: RegistrationMethod,
+    /// The group of new accounts that no invite code puts elsewhere.
+    pub default_group: i32,
 }
 
 impl Default for RegistrationRules {
@@ -77,8 +151,25 @@ impl Default for RegistrationRules {
             invite_required: false,
             success_status: SuccessStatus::Ok,
             words: Vec::new(),
+            strict_tokens: None,
+            method: RegistrationMethod::Username,
+            default_group: MEMBERS,
         }
     }
+}
+
+/// The way to register that a site's forms lead first (`register_type` of the contract's section 2.4). None of them
+/// closes another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RegistrationMethod {
+    /// By user name and password: 0.
+    #[default]
+    Username,
+    /// By phone number: 1.
+    Phone,
+    /// By WeChat: 2. The register call then asks for no captcha.
+    Wechat,
 }
 
 /// The HTTP status of a successful registration.
@@ -225,6 +316,12 @@ pub struct Limits {
     pub per_username: Option<Rate>,
     /// Register calls of the whole tenant.
     pub per_tenant: Option<Rate>,
+    /// Calls that log in, per requester address.
+    pub login_per_address: Option<Rate>,
+    /// Calls that send or check a code by SMS, per requester address.
+    pub sms_per_address: Option<Rate>,
+    /// All other calls, per requester address.
+    pub calls_per_address: Option<Rate>,
     /// Register calls at work at one time.
     pub in_flight: Option<NonZeroU32>,
 }
@@ -235,6 +332,9 @@ impl Default for Limits {
             per_address: Rate::new(60, 60),
             per_username: Rate::new(20, 60),
             per_tenant: Rate::new(6000, 60),
+            login_per_address: Rate::new(60, 60),
+            sms_per_address: Rate::new(10, 60),
+            calls_per_address: Rate::new(600, 60),
             in_flight: NonZeroU32::new(256),
         }
     }
@@ -305,6 +405,59 @@ pub enum SitePlatform {
     Miniprogram,
 }
 
+/// The group of administrators in the default list, and the original's number for it.
+const ADMINISTRATORS: i32 = 1;
+/// The group of ordinary members in the default list, and the original's number for it.
+const MEMBERS: i32 = 10;
+
+/// What a wrong password costs (`docs/contract.md`, section 10.1). Counted in the tenant's database, so that it holds
+/// across replicas.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoginRules {
+    /// Wrong passwords for one name from one requester address before that pair has to wait.
+    pub tries: u32,
+    /// The wait, and the span over which tries count, in seconds.
+    pub lock_seconds: u32,
+    /// Wrong passwords for one name from all addresses together in that span: many addresses guess no faster. Far above
+    /// `tries`, so that a stranger does not lock an account's owner out with a few calls.
+    pub tries_per_name: u32,
+}
+
+impl Default for LoginRules {
+    fn default() -> Self {
+        Self {
+            tries: 5,
+            lock_seconds: 900,
+            tries_per_name: 100,
+        }
+    }
+}
+
+/// Whose pages may call from a browser (`docs/contract.md`, section 1.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CorsRules {
+    /// Origins exactly as browsers send them: `https://www.example.com`. No patterns, because each is a hole.
+    pub origins: Vec<String>,
+}
+
+/// A group of accounts and what its members may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Its number; accounts and invite codes name it.
+    pub id: i32,
+    /// Its name, for people.
+    pub name: String,
+    /// Members approve and refuse accounts.
+    #[serde(default)]
+    pub moderates: bool,
+    /// Members issue invite codes.
+    #[serde(default)]
+    pub invites: bool,
+}
+
 /// One setting that cannot stand, by its path in the settings object (`limits.per_address`, `registration.words[3]`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingsFault {
@@ -322,6 +475,27 @@ impl TenantSettings {
             Dialect::Standard => 128,
             Dialect::Discuzq => 50,
         })
+    }
+
+    /// Whether a `token` or `mobileToken` that proves nothing refuses the call, the dialect's own answer unless set.
+    #[must_use]
+    pub fn strict_tokens(&self) -> bool {
+        let of_dialect = self.dialect == Dialect::Standard;
+        self.registration.strict_tokens.unwrap_or(of_dialect)
+    }
+
+    /// Whether the register call asks for a captcha (contract section 2.4).
+    #[must_use]
+    pub fn captcha_on_register(&self) -> bool {
+        self.captcha.is_some()
+            && self.captcha_rules.on_register
+            && self.registration.method != RegistrationMethod::Wechat
+    }
+
+    /// The group with this number.
+    #[must_use]
+    pub fn group(&self, id: i32) -> Option<&Group> {
+        self.groups.iter().find(|group| group.id == id)
     }
 
     /// Which characters a name may hold, the dialect's own unless set.

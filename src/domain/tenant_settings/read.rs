@@ -29,12 +29,24 @@ impl TenantSettings {
     }
 }
 
-/// Applies a JSON merge patch (RFC 7396) to stored settings, with one difference: where the RFC removes a member, a `null`
-/// for one of the known limits stays as `null`, because there it means "switched off". A limit returns to its default when
-/// the whole section is removed (`{"limits": null}`).
+/// The accounts whose members depend on their `provider`.
+const ACCOUNTS: [&str; 2] = ["sms", "captcha"];
+
+/// Applies a JSON merge patch (RFC 7396) to stored settings, with two differences. Where the RFC removes a member, a `null`
+/// for one of the known limits stays as `null`, because there it means "switched off"; a limit returns to its default when
+/// the whole section is removed (`{"limits": null}`). And an account of another provider replaces the present one whole,
+/// because nothing of the old one, least of all a secret, means anything to the new.
 #[must_use]
 pub fn merged(current: &Value, patch: &Value) -> Value {
-    let mut result = merge_patch(current, patch);
+    let mut current = current.clone();
+    if let Value::Object(sections) = &mut current {
+        sections.retain(|name, section| {
+            let wanted = patch.get(name).and_then(|account| account.get("provider"));
+            !ACCOUNTS.contains(&name.as_str())
+                || wanted.is_none_or(|provider| section.get("provider") == Some(provider))
+        });
+    }
+    let mut result = merge_patch(&current, patch);
     let switched_off = |name: &&str| {
         patch
             .get("limits")

@@ -3,8 +3,37 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{CensorAction, CensoredWord, LIMITS, Limits, TenantSettings, WordPiece, merged};
+use super::{
+    CaptchaSettings, CensorAction, CensoredWord, LIMITS, Limits, RegistrationMethod, SECRETS,
+    SmsSettings, TenantSettings, WordPiece, merged,
+};
 use crate::domain::password::CharacterClass;
+use crate::domain::sealed::SEALED_PREFIX;
+
+/// Has the form of a sealed text; settings do not know whether it opens.
+fn sealed() -> String {
+    format!("{SEALED_PREFIX}{}", "A".repeat(80))
+}
+
+/// One account of every provider there is.
+fn accounts() -> [Value; 7] {
+    [
+        json!({"wechat": {
+            "official_account": {"app_id": "wx1", "app_secret": sealed()},
+            "open_platform": {"app_id": "wx2", "app_secret": sealed()},
+            "mini_program": {"app_id": "wx3", "app_secret": sealed()},
+        }}),
+        json!({"sms": {"provider": "tencent", "secret_id": "AKID", "secret_key": sealed(), "sdk_app_id": "1400",
+            "sign_name": "论坛", "template_id": "9"}}),
+        json!({"sms": {"provider": "aliyun", "access_key_id": "LTAI", "access_key_secret": sealed(),
+            "sign_name": "论坛", "template_code": "SMS_1"}}),
+        json!({"sms": {"provider": "gateway", "name": "main", "key_id": "k1", "key": sealed()}}),
+        json!({"captcha": {"provider": "tencent", "secret_id": "AKID", "secret_key": sealed(), "captcha_app_id": 2_000,
+            "app_secret_key": sealed()}}),
+        json!({"captcha": {"provider": "turnstile", "secret": sealed()}}),
+        json!({"captcha": {"provider": "hcaptcha", "secret": sealed()}}),
+    ]
+}
 
 fn paths(value: &Value) -> Vec<String> {
     let faults = TenantSettings::from_json(value).unwrap_err();
@@ -201,9 +230,234 @@ fn each_range_ends_where_the_documentation_says() {
 }
 
 #[test]
+fn every_account_reads_back_and_its_secrets_stand_where_the_list_says() {
+    fn sealed_paths(value: &Value, path: &str, found: &mut Vec<String>) {
+        match value {
+            Value::String(text) if text.starts_with(SEALED_PREFIX) => found.push(path.to_owned()),
+            Value::Object(members) => {
+                for (name, value) in members {
+                    sealed_paths(value, &format!("{path}.{name}"), found);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    for account in accounts() {
+        let settings = TenantSettings::from_json(&account).unwrap();
+        let stored = serde_json::to_value(&settings).unwrap();
+        sealed_paths(&stored, "", &mut found);
+        assert_eq!(TenantSettings::from_json(&stored), Ok(settings));
+    }
+    let mut found: Vec<_> = found
+        .iter()
+        .map(|path| path.trim_start_matches('.'))
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    let mut listed = SECRETS.to_vec();
+    listed.sort_unstable();
+    assert_eq!(found, listed);
+}
+
+#[test]
+fn an_account_is_checked_member_by_member() {
+    let mut log = json!({"provider": "log"});
+    assert!(TenantSettings::from_json(&json!({"sms": log})).is_ok());
+    log["key"] = "x".into();
+    assert_eq!(paths(&json!({"sms": log})), ["sms"]);
+    let sms = json!({"provider": "tencent", "secret_id": "", "secret_key": sealed(), "sdk_app_id": "a b",
+        "sign_name": " ", "template_id": "9".repeat(65), "region": "é"});
+    assert_eq!(
+        paths(&json!({"sms": sms})),
+        [
+            "sms.secret_id",
+            "sms.sdk_app_id",
+            "sms.sign_name",
+            "sms.template_id",
+            "sms.region"
+        ]
+    );
+    let mini_program = json!({"app_id": "wx\n", "app_secret": "clear"});
+    let told = TenantSettings::from_json(&json!({"wechat": {"mini_program": mini_program}}));
+    let told = format!("{:?}", told.unwrap_err());
+    assert!(
+        told.contains("wechat.mini_program") && !told.contains("clear"),
+        "{told}"
+    );
+    for (value, path) in [
+        (json!({"sms": {"provider": "carrier pigeon"}}), "sms"),
+        (json!({"sms": {"secret_id": "a"}}), "sms"),
+        (json!({"sms": "log"}), "sms"),
+        (json!({"captcha": {"provider": "turnstile"}}), "captcha"),
+        (json!({"wechat": null}), "wechat"),
+        (
+            json!({"captcha": {"provider": "tencent", "secret_id": "a", "secret_key": sealed(), "captcha_app_id": 0,
+                "app_secret_key": sealed()}}),
+            "captcha.captcha_app_id",
+        ),
+    ] {
+        assert_eq!(paths(&value), [path], "{value}");
+    }
+}
+
+#[test]
+fn rules_of_providers_logins_and_groups_end_where_the_documentation_says() {
+    let group = |id: i64, name: &str| json!({"id": id, "name": name});
+    let fine = [
+        json!({"sms_rules": {"country_code": "1", "allowed_prefixes": ["+1", "+852"], "code_seconds": 600, "tries": 10}}),
+        json!({"sms_rules": {"interval_seconds": 1, "per_phone_per_day": 1000, "per_address_per_day": 100_000,
+            "per_tenant_per_day": 10_000_000}}),
+        json!({"login": {"tries": 1, "lock_seconds": 86_400, "tries_per_name": 1}}),
+        json!({"cors": {"origins": ["https://www.example.com", "http://localhost:5173"]}}),
+        json!({"groups": [group(7, "版主")], "registration": {"default_group": 7}}),
+        json!({"captcha": {"provider": "turnstile", "secret": sealed()}, "captcha_rules": {"on_register": true, "on_sms": true}}),
+    ];
+    for value in fine {
+        assert!(TenantSettings::from_json(&value).is_ok(), "{value}");
+    }
+    let bad = [
+        (
+            json!({"sms_rules": {"country_code": "+86"}}),
+            "sms_rules.country_code",
+        ),
+        (
+            json!({"sms_rules": {"country_code": "0"}}),
+            "sms_rules.country_code",
+        ),
+        (
+            json!({"sms_rules": {"allowed_prefixes": []}}),
+            "sms_rules.allowed_prefixes",
+        ),
+        (
+            json!({"sms_rules": {"allowed_prefixes": ["+86", "86"]}}),
+            "sms_rules.allowed_prefixes[1]",
+        ),
+        (
+            json!({"sms_rules": {"allowed_prefixes": ["+"]}}),
+            "sms_rules.allowed_prefixes[0]",
+        ),
+        (
+            json!({"sms_rules": {"allowed_prefixes": vec!["+86"; 251]}}),
+            "sms_rules.allowed_prefixes",
+        ),
+        (
+            json!({"sms_rules": {"interval_seconds": 0}}),
+            "sms_rules.interval_seconds",
+        ),
+        (
+            json!({"sms_rules": {"per_phone_per_day": 1001}}),
+            "sms_rules.per_phone_per_day",
+        ),
+        (
+            json!({"sms_rules": {"per_address_per_day": 0}}),
+            "sms_rules.per_address_per_day",
+        ),
+        (
+            json!({"sms_rules": {"per_tenant_per_day": 10_000_001}}),
+            "sms_rules.per_tenant_per_day",
+        ),
+        (
+            json!({"sms_rules": {"code_seconds": 601}}),
+            "sms_rules.code_seconds",
+        ),
+        (json!({"sms_rules": {"tries": 11}}), "sms_rules.tries"),
+        (json!({"login": {"tries": 0}}), "login.tries"),
+        (json!({"login": {"lock_seconds": 0}}), "login.lock_seconds"),
+        (
+            json!({"login": {"tries_per_name": 4}}),
+            "login.tries_per_name",
+        ),
+        (json!({"cors": {"origins": ["null"]}}), "cors.origins[0]"),
+        (
+            json!({"cors": {"origins": ["https://a.example", "*"]}}),
+            "cors.origins[1]",
+        ),
+        (
+            json!({"cors": {"origins": vec!["https://a.example"; 101]}}),
+            "cors.origins",
+        ),
+        (json!({"groups": []}), "registration.default_group"),
+        (
+            json!({"registration": {"default_group": 11}}),
+            "registration.default_group",
+        ),
+        (
+            json!({"groups": [group(10, "a"), group(10, "b")]}),
+            "groups[1].id",
+        ),
+        (
+            json!({"groups": [group(10, "a"), group(0, "b")]}),
+            "groups[1].id",
+        ),
+        (json!({"groups": [group(10, "")]}), "groups[0].name"),
+        (
+            json!({"captcha_rules": {"on_register": true}}),
+            "captcha_rules.on_register",
+        ),
+        (
+            json!({"captcha_rules": {"on_sms": true}}),
+            "captcha_rules.on_sms",
+        ),
+        (
+            json!({"limits": {"login_per_address": {"calls": 1_000_001, "seconds": 1}}}),
+            "limits.login_per_address",
+        ),
+        (
+            json!({"limits": {"calls_per_address": {"calls": 1, "seconds": 86_401}}}),
+            "limits.calls_per_address",
+        ),
+    ];
+    for (value, path) in bad {
+        assert_eq!(paths(&value), [path], "{value}");
+    }
+}
+
+#[test]
+fn what_follows_from_settings_together() {
+    let read = |value: Value| TenantSettings::from_json(&value).unwrap();
+    assert!(read(json!({})).strict_tokens());
+    assert!(!read(json!({"dialect": "discuzq"})).strict_tokens());
+    assert!(
+        read(json!({"dialect": "discuzq", "registration": {"strict_tokens": true}}))
+            .strict_tokens()
+    );
+    let settings = read(json!({}));
+    assert!(settings.group(1).unwrap().moderates && settings.group(1).unwrap().invites);
+    assert!(!settings.group(10).unwrap().moderates && !settings.group(10).unwrap().invites);
+    assert_eq!(settings.group(2), None);
+    let mut settings = read(json!({"captcha": {"provider": "hcaptcha", "secret": sealed()}}));
+    assert!(!settings.captcha_on_register());
+    settings.captcha_rules.on_register = true;
+    assert!(settings.captcha_on_register());
+    settings.registration.method = RegistrationMethod::Wechat;
+    assert!(!settings.captcha_on_register());
+}
+
+#[test]
+fn an_account_of_another_provider_keeps_nothing_of_the_old_one() {
+    let turnstile = json!({"captcha": {"provider": "turnstile", "secret": sealed()}});
+    let same = merged(&turnstile, &json!({"captcha": {"provider": "turnstile"}}));
+    assert_eq!(same, turnstile);
+    let other = merged(&turnstile, &json!({"captcha": {"provider": "hcaptcha"}}));
+    assert_eq!(other, json!({"captcha": {"provider": "hcaptcha"}}));
+    let off = TenantSettings::from_json(&merged(&turnstile, &json!({"captcha": null}))).unwrap();
+    assert_eq!(off.captcha, None);
+    let region = merged(&accounts()[1], &json!({"sms": {"region": "ap-beijing"}}));
+    let settings = TenantSettings::from_json(&region).unwrap();
+    assert!(
+        matches!(settings.sms, Some(SmsSettings::Tencent { region, .. }) if region == "ap-beijing")
+    );
+    assert!(matches!(
+        TenantSettings::from_json(&turnstile).unwrap().captcha,
+        Some(CaptchaSettings::Turnstile { .. })
+    ));
+}
+
+#[test]
 fn weak_settings_stand_with_a_warning() {
-    let value =
-        json!({"password": {"min_length": 6}, "limits": {"per_address": null, "in_flight": null}});
+    let value = json!({"password": {"min_length": 6}, "limits": {"per_address": null, "sms_per_address": null, "in_flight": null},
+            "sms": {"provider": "log"}, "registration": {"method": "wechat"}});
     let warnings = TenantSettings::from_json(&value).unwrap().warnings();
     let found: Vec<_> = warnings
         .iter()
@@ -214,7 +468,10 @@ fn weak_settings_stand_with_a_warning() {
         [
             "password.min_length",
             "limits.per_address",
-            "limits.in_flight"
+            "limits.sms_per_address",
+            "limits.in_flight",
+            "sms",
+            "registration.method",
         ]
     );
 }
