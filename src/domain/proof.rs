@@ -1,5 +1,7 @@
 //! Proofs: what stands behind `token` and `mobileToken` (`docs/contract.md`, section 7).
 
+use std::time::Duration;
+
 use super::identity::WechatIdentity;
 use super::phone_number::PhoneNumber;
 
@@ -17,6 +19,8 @@ pub enum ProofScope {
     Mobile = 4,
     /// A login by a picture that a phone scans.
     PcLogin = 5,
+    /// A user who showed a moment ago that the account's phone number is at hand, and may give it another one.
+    PhoneShown = 6,
 }
 
 impl ProofScope {
@@ -24,6 +28,18 @@ impl ProofScope {
     #[must_use]
     pub const fn as_i16(self) -> i16 {
         self as i16
+    }
+
+    /// How long a token of this scope is good.
+    #[must_use]
+    pub const fn life(self) -> Duration {
+        match self {
+            Self::Mobile => Duration::from_secs(3600),
+            Self::PhoneShown => Duration::from_secs(600),
+            Self::OauthState | Self::Wechat | Self::WechatWeb | Self::PcLogin => {
+                Duration::from_secs(300)
+            }
+        }
     }
 
     /// From the stored number; `None` for a number this version does not know.
@@ -35,6 +51,7 @@ impl ProofScope {
             3 => Some(Self::WechatWeb),
             4 => Some(Self::Mobile),
             5 => Some(Self::PcLogin),
+            6 => Some(Self::PhoneShown),
             _ => None,
         }
     }
@@ -50,6 +67,24 @@ pub struct Proof {
     pub token: Option<(String, ProofScope)>,
     /// Takes a WeChat account from its present owner (`docs/contract.md`, section 9).
     pub rebind: bool,
+}
+
+impl Proof {
+    /// A proof that rests on what was asked just now, not on a stored token.
+    #[must_use]
+    pub fn fresh(claim: Claim) -> Self {
+        Self {
+            claim,
+            token: None,
+            rebind: false,
+        }
+    }
+
+    /// Whether it shows a phone number.
+    #[must_use]
+    pub fn is_phone(&self) -> bool {
+        matches!(self.claim, Claim::Phone(_))
+    }
 }
 
 /// What a proof shows.

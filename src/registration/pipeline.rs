@@ -103,7 +103,7 @@ async fn register_anew(
     if rules.settings.captcha_on_register() {
         captcha::check(tools, rules, &registration.captcha, request.requester.ip()).await?;
     }
-    let proofs = proofs::gather(tools, rules, &registration.offered).await?;
+    let proofs = proofs::gather(tools, rules, &registration.offered, None).await?;
     let hash = hash_password(tools, rules, request, &accepted).await?;
     let saved = request
         .idempotency_key

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::error::{ProofError, RegistrationError};
 use crate::domain::identity::WechatIdentity;
+use crate::domain::ids::UserId;
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::proof::{Claim, Proof, ProofScope};
 use crate::domain::registration::{MiniProgramCode, Offered};
@@ -22,7 +23,8 @@ use crate::token::token_digest_hex;
 /// For how long a `js_code` is remembered as used; WeChat's own life of one is five minutes.
 const JS_CODE_MEMORY: std::time::Duration = std::time::Duration::from_secs(600);
 
-/// Checks everything that is offered, the cheap before the dear.
+/// Checks everything that is offered, the cheap before the dear. `bearer` is the user it is to be bound to, who may have
+/// it already; `None` for a new account.
 ///
 /// # Errors
 /// [`RegistrationError::Proof`]; unknown and used tokens are passed over where the tenant is lenient (contract section
@@ -31,6 +33,7 @@ pub async fn gather(
     tools: &Tools,
     rules: &TenantRules,
     offered: &Offered,
+    bearer: Option<UserId>,
 ) -> Result<Vec<Proof>, RegistrationError> {
     let mut proofs = Vec::new();
     if let Some(token) = &offered.token {
@@ -43,7 +46,7 @@ pub async fn gather(
                     token: Some((hash, found.scope)),
                     rebind: offered.rebind,
                 };
-                check_free(tools, &proof).await?;
+                check_free(tools, &proof, bearer).await?;
                 proofs.push(proof);
             }
             None if rules.settings.strict_tokens() => return Err(ProofError::TokenRejected.into()),
@@ -60,7 +63,7 @@ pub async fn gather(
                     token: Some((hash, ProofScope::Mobile)),
                     rebind: false,
                 };
-                check_free(tools, &proof).await?;
+                check_free(tools, &proof, bearer).await?;
                 proofs.push(proof);
             }
             None if rules.settings.strict_tokens() => {
@@ -76,7 +79,7 @@ pub async fn gather(
             token: None,
             rebind: offered.rebind,
         };
-        match check_free(tools, &proof).await {
+        match check_free(tools, &proof, bearer).await {
             Ok(()) => proofs.push(proof),
             // Where everybody comes through WeChat, an owned account stays with its owner, and the new one without it
             // (contract section 8).
@@ -148,16 +151,19 @@ pub async fn ask_mini_program(
 }
 
 /// Whether nobody else has what the proof shows. A hint: the transaction's indexes decide.
-async fn check_free(tools: &Tools, proof: &Proof) -> Result<(), RegistrationError> {
-    let taken = match &proof.claim {
-        Claim::Wechat(_) if proof.rebind => false,
-        Claim::Wechat(identity) => tools.db.find_wechat_owner(identity).await?.is_some(),
-        Claim::Phone(phone) => tools.db.find_user_by_phone(phone).await?.is_some(),
+async fn check_free(
+    tools: &Tools,
+    proof: &Proof,
+    bearer: Option<UserId>,
+) -> Result<(), RegistrationError> {
+    let owner = match &proof.claim {
+        Claim::Wechat(_) if proof.rebind => None,
+        Claim::Wechat(identity) => tools.db.find_wechat_owner(identity).await?,
+        Claim::Phone(phone) => tools.db.find_user_by_phone(phone).await?.map(|user| user.id),
     };
-    if taken {
-        Err(ProofError::taken(proof).into())
-    } else {
-        Ok(())
+    match owner {
+        Some(owner) if Some(owner) != bearer => Err(ProofError::taken(proof).into()),
+        _ => Ok(()),
     }
 }
 

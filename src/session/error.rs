@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::clock::NoEntropy;
 use crate::domain::user_status::UserStatus;
 use crate::hashing::HashRefusal;
+use crate::provider::error::ProviderError;
 use crate::store::error::StoreError;
 use crate::token::TokenError;
 
@@ -95,5 +96,18 @@ impl From<TokenError> for CallError {
 impl From<NoEntropy> for CallError {
     fn from(error: NoEntropy) -> Self {
         Self::internal(&error)
+    }
+}
+
+impl From<ProviderError> for CallError {
+    fn from(error: ProviderError) -> Self {
+        match error {
+            ProviderError::Overloaded => Self::Overloaded(RETRY_AFTER),
+            // What a provider refuses of our own account is for the operator to mend; the caller may try again.
+            ProviderError::Refused { .. } | ProviderError::Unavailable => {
+                tracing::warn!(%error, "a provider did not serve");
+                Self::Unavailable(RETRY_AFTER)
+            }
+        }
     }
 }

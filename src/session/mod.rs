@@ -6,6 +6,7 @@
 //!
 //! May import `store`, `hashing`, `provider`, `token`, `domain`, `telemetry` and `clock`.
 
+pub mod accounts;
 pub mod authenticate;
 pub mod error;
 pub mod gate;

@@ -1,0 +1,255 @@
+//! `POST /api/login`: by name or phone number and password (`docs/contract.md`, section 10.1).
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::enter::enter;
+use super::error::LoginError;
+use crate::domain::fault::{Fault, Field, FieldFault};
+use crate::domain::phone_number::PhoneNumber;
+use crate::domain::registration::Offered;
+use crate::domain::username::Username;
+use crate::hashing::Verified;
+use crate::registration::error::ProofError;
+use crate::registration::proofs;
+use crate::session::authenticate::authenticate;
+use crate::session::error::CallError;
+use crate::session::gate::{Admitted, Tokens};
+use crate::session::rules::TenantRules;
+use crate::session::tools::Tools;
+use crate::store::counters::{Budget, Spent};
+use crate::store::users::{Login, LoginName};
+use crate::token::token_digest_hex;
+
+/// One call of `POST /api/login`.
+#[derive(Debug)]
+pub struct PasswordLogin {
+    /// `username`: a name or a phone number.
+    pub name: Option<String>,
+    /// `password`
+    pub password: Option<SecretString>,
+    /// What is to be bound to the account.
+    pub offered: Offered,
+    /// Attributes of a wrong type.
+    pub faults: Vec<FieldFault>,
+    /// Who asks.
+    pub requester: SocketAddr,
+    /// An access token that came with the request.
+    pub access_token: Option<SecretString>,
+    /// When an answer comes too late.
+    pub deadline: Instant,
+}
+
+/// Logs in.
+///
+/// # Errors
+/// [`LoginError`]. Unknown names, accounts without a password and wrong passwords cost the same attempt and the same hash
+/// and get the same answer (`docs/threats.md`, rows 91 and 92).
+pub async fn log_in(
+    tools: &Tools,
+    rules: &TenantRules,
+    request: &PasswordLogin,
+) -> Result<Tokens, LoginError> {
+    authenticate(tools, rules, request.access_token.as_ref()).await?;
+    let (name, password) = required(request)?;
+    let login = find(tools, rules, name).await?;
+    let attempt = Attempt::of(tools, rules, name, request.requester.ip(), login.as_ref());
+    let left = attempt.reserve().await?;
+    let Some(Login { user, .. }) = judge(tools, rules, request, password, login).await? else {
+        return Err(if left == 0 {
+            attempt.locked(attempt.span)
+        } else {
+            LoginError::Wrong { left }
+        });
+    };
+    attempt.succeeded().await?;
+    // Nobody who may not come in learns what an offered token stands for.
+    Admitted::check(user.clone())?;
+    let proofs = proofs::gather(tools, rules, &request.offered, Some(user.id)).await?;
+    let brings_phone = proofs.iter().any(|proof| proof.is_phone());
+    if brings_phone && user.phone.is_some() {
+        return Err(ProofError::HasPhone.into());
+    }
+    enter(tools, rules, user, request.requester, &proofs).await
+}
+
+fn required(request: &PasswordLogin) -> Result<(&str, &SecretString), LoginError> {
+    let mut faults = request.faults.clone();
+    let mut missing = |field: Field| {
+        if !faults.iter().any(|fault| fault.field == field) {
+            faults.push(FieldFault::new(field, Fault::Required));
+        }
+    };
+    let name = request.name.as_deref().filter(|name| !name.trim().is_empty());
+    let password = request
+        .password
+        .as_ref()
+        .filter(|password| !password.expose_secret().is_empty());
+    if name.is_none() {
+        missing(Field::Username);
+    }
+    if password.is_none() {
+        missing(Field::Password);
+    }
+    if let Some(token) = &request.offered.mobile_token
+        && token.expose_secret().is_empty()
+    {
+        missing(Field::MobileToken);
+    }
+    match (name, password) {
+        (Some(name), Some(password)) if faults.is_empty() => Ok((name, password)),
+        _ => {
+            faults.sort_by_key(|fault| fault.field);
+            Err(LoginError::Invalid(faults))
+        }
+    }
+}
+
+/// The account by its name, or by its phone number where what was typed can be one.
+async fn find(
+    tools: &Tools,
+    rules: &TenantRules,
+    typed: &str,
+) -> Result<Option<Login>, LoginError> {
+    let name = Username::parse(typed, &rules.settings).ok();
+    let phone = PhoneNumber::parse(typed, &rules.settings.sms_rules.country_code);
+    let mut names = Vec::new();
+    names.extend(name.as_ref().map(|name| LoginName::Name(name.canonical())));
+    names.extend(phone.as_ref().map(LoginName::Phone));
+    Ok(tools.db.find_login(&names).await?)
+}
+
+/// Spends a hash on the password, whoever it is for; gives the account if it is theirs.
+async fn judge(
+    tools: &Tools,
+    rules: &TenantRules,
+    request: &PasswordLogin,
+    password: &SecretString,
+    login: Option<Login>,
+) -> Result<Option<Login>, LoginError> {
+    let stored = login.as_ref().and_then(|login| login.password_hash.clone());
+    let verified = tools
+        .hashing
+        .verify(rules.id, password.clone(), stored.clone(), request.deadline)
+        .await
+        .map_err(CallError::from)?;
+    let Some(login) = login.filter(|_| verified != Verified::Wrong) else {
+        return Ok(None);
+    };
+    if verified == Verified::Outdated {
+        renew_hash(tools, rules, request, password, stored, &login).await;
+    }
+    Ok(Some(login))
+}
+
+/// Hashes the password again with today's parameters. If there is no time for it now, the next login does it.
+async fn renew_hash(
+    tools: &Tools,
+    rules: &TenantRules,
+    request: &PasswordLogin,
+    password: &SecretString,
+    stored: Option<SecretString>,
+    login: &Login,
+) {
+    let hash = tools
+        .hashing
+        .hash(rules.id, password.clone(), request.deadline)
+        .await;
+    if let (Ok(hash), Some(stored)) = (hash, stored) {
+        let replaced = tools
+            .db
+            .replace_password_hash(login.user.id, Some(stored.expose_secret()), hash.as_str())
+            .await;
+        if let Err(error) = replaced {
+            tracing::warn!(%error, "a password keeps its outdated hash");
+        }
+    }
+}
+
+/// An attempt at a name from an address, counted in the database before it is judged, so that guesses side by side and at
+/// several replicas count as well (`docs/threats.md`, row 93).
+struct Attempt<'a> {
+    tools: &'a Tools,
+    tries: u32,
+    span: Duration,
+    /// By address and name: locks out whoever guesses.
+    near: String,
+    /// By name alone: bounds what many addresses can guess together. `None` for the address that logged in last, which
+    /// a stranger's guesses shall not lock out (`docs/threats.md`, row 94).
+    far: Option<(String, u32)>,
+}
+
+impl<'a> Attempt<'a> {
+    fn of(
+        tools: &'a Tools,
+        rules: &TenantRules,
+        typed: &str,
+        address: IpAddr,
+        login: Option<&Login>,
+    ) -> Self {
+        let settings = &rules.settings.login;
+        let name = match login {
+            Some(login) => login.user.username.clone(),
+            None => Username::parse(typed, &rules.settings)
+                .map_or_else(|_| typed.to_owned(), |name| name.canonical().to_owned()),
+        };
+        let network = network(address);
+        let is_known = login.is_some_and(|login| login.user.last_login_ip == address.to_string());
+        let name = token_digest_hex(&name);
+        Self {
+            tools,
+            tries: settings.tries,
+            span: Duration::from_secs(u64::from(settings.lock_seconds)),
+            near: format!("login:{name}:{network}"),
+            far: (!is_known).then(|| (format!("login:{name}"), settings.tries_per_name)),
+        }
+    }
+
+    fn budgets(&self) -> Vec<Budget<'_>> {
+        let budget = |subject, most| Budget {
+            subject,
+            most,
+            window: self.span,
+        };
+        let mut budgets = vec![budget(self.near.as_str(), self.tries)];
+        budgets.extend(self.far.as_ref().map(|(far, most)| budget(far, *most)));
+        budgets
+    }
+
+    /// Counts the attempt; gives how many are left.
+    async fn reserve(&self) -> Result<u32, LoginError> {
+        match self.tools.db.spend(&self.budgets()).await? {
+            Spent::Within { left } => Ok(left.first().copied().unwrap_or(0)),
+            Spent::Over { retry_after, .. } => Err(self.locked(retry_after)),
+        }
+    }
+
+    /// The right password: what was counted near is forgotten, what was counted far loses this one.
+    async fn succeeded(&self) -> Result<(), LoginError> {
+        let budgets = self.budgets();
+        let (near, far) = budgets.split_at(1);
+        self.tools.db.forget(near, far).await?;
+        Ok(())
+    }
+
+    fn locked(&self, wait: Duration) -> LoginError {
+        LoginError::Locked {
+            tries: self.tries,
+            span: self.span,
+            wait,
+        }
+    }
+}
+
+/// What counts as one address: IPv4 whole, IPv6 by /64.
+pub(super) fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::")
+        }
+    }
+}
