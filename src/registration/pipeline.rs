@@ -15,16 +15,16 @@ use super::rules::TenantRules;
 use crate::clock::{Clock, Entropy};
 use crate::domain::dialect::Dialect;
 use crate::domain::fault::{Fault, Field, FieldFault};
-use crate::domain::ids::UserId;
+use crate::domain::ids::{SessionId, UserId};
 use crate::domain::invite_code::InviteCode;
 use crate::domain::registration::Registration;
 use crate::domain::user_status::UserStatus;
 use crate::hashing::{HashPool, HashRefusal, PasswordHash};
 use crate::store::error::StoreError;
 use crate::store::invite_codes::InviteState;
-use crate::store::refresh_tokens::NewRefreshToken;
 use crate::store::registration::{Invitation, NewAccount, NotMade};
 use crate::store::saved_answers::{NewSavedAnswer, SavedAnswer};
+use crate::store::sessions::NewSession;
 use crate::store::tenant_db::TenantDb;
 use crate::store::users::User;
 use crate::token::issue::{AccessClaims, sign_access_token};
@@ -76,6 +76,9 @@ pub struct Tools {
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long the outcome of a request with an `Idempotency-Key` is kept.
 const ANSWER_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The group of ordinary members.
+const DEFAULT_GROUP: i32 = 10;
 
 /// Registers a user. `invite_is_dead` is the hint that this code was refused a moment ago.
 ///
@@ -260,33 +263,22 @@ async fn make_account(
         reason: accepted.reason.as_ref(),
         requester: request.requester,
         invite: invitation,
-        refresh_token: (!accepted.pending).then_some(&refresh.1),
+        proofs: &[],
+        group_id: DEFAULT_GROUP,
+        session: (!accepted.pending).then_some(&refresh.1),
         answer: saved.as_ref(),
     };
-    let made = match tools.db.create_account(&account).await {
-        Ok(made) => made,
+    let user = match tools.db.create_account(&account).await {
+        Ok(user) => user,
         Err(NotMade::NameTaken) => return Err(taken()),
         Err(NotMade::InviteSpent) => return Err(RegistrationError::InviteRejected),
         Err(NotMade::KeyUsed) => return answer_of_the_winner(tools, rules, request).await,
+        Err(NotMade::NotBound(error)) => return Err(internal(&error)),
         Err(NotMade::Store(error)) => return Err(failed(error)),
     };
     if accepted.pending {
         return Err(RegistrationError::AwaitsApproval);
     }
-    let user = User {
-        id: made.id,
-        username: accepted.username.canonical().to_owned(),
-        display_name: accepted.username.display().to_owned(),
-        status: UserStatus::Normal,
-        register_reason: accepted
-            .reason
-            .as_ref()
-            .map(|reason| reason.as_str().to_owned()),
-        register_ip: request.requester.ip().to_string(),
-        last_login_ip: request.requester.ip().to_string(),
-        created_at: made.created_at,
-        updated_at: made.created_at,
-    };
     answer(tools, rules, user, refresh.0)
 }
 
@@ -325,7 +317,7 @@ async fn answer_again(
     let (refresh, stored) = new_refresh_token(tools, rules)?;
     tools
         .db
-        .create_refresh_token(user.id, &stored)
+        .create_session(user.id, &stored)
         .await
         .map_err(failed)?;
     answer(tools, rules, user, refresh)
@@ -334,14 +326,19 @@ async fn answer_again(
 fn new_refresh_token(
     tools: &Tools,
     rules: &TenantRules,
-) -> Result<(RefreshToken, NewRefreshToken), RegistrationError> {
+) -> Result<(RefreshToken, NewSession), RegistrationError> {
     let bytes = tools
         .entropy
         .bytes::<32>()
         .map_err(|error| internal(&error))?;
     let token = RefreshToken::from_random(bytes);
-    let stored = NewRefreshToken {
-        hash: token_digest_hex(token.plain().expose_secret()),
+    let id = tools
+        .entropy
+        .bytes::<16>()
+        .map_err(|error| internal(&error))?;
+    let stored = NewSession {
+        id: SessionId::from_random(id),
+        token_hash: token_digest_hex(token.plain().expose_secret()),
         expires_at: tools.clock.now().plus(rules.refresh_life()),
     };
     Ok((token, stored))
