@@ -43,6 +43,13 @@ impl MigratorTrait for TenantMigrator {
         vec![
             Box::new(tenant::m20261122_000001_create_users::Migration),
             Box::new(tenant::m20261122_000002_protect_rows::Migration),
+            Box::new(tenant::m20261122_000003_create_sessions::Migration),
+            Box::new(tenant::m20261122_000004_extend_users::Migration),
+            Box::new(tenant::m20261122_000005_extend_invite_codes::Migration),
+            Box::new(tenant::m20261122_000006_create_identities::Migration),
+            Box::new(tenant::m20261122_000007_create_proofs::Migration),
+            Box::new(tenant::m20261122_000008_create_counters::Migration),
+            Box::new(tenant::m20261122_000009_create_tenant_audit::Migration),
         ]
     }
 

@@ -36,6 +36,16 @@ pub(crate) fn count(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).integer().not_null().take()
 }
 
+/// A count that a row may lack.
+pub(crate) fn optional_count(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).integer().null().take()
+}
+
+/// A yes or no that every row has.
+pub(crate) fn flag(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).boolean().not_null().take()
+}
+
 /// A text of at most `length` characters that every row has.
 pub(crate) fn text(name: &'static str, length: u32) -> ColumnDef {
     ColumnDef::new(name).string_len(length).not_null().take()
@@ -65,4 +75,52 @@ fn long_text(manager: &SchemaManager<'_>, name: &'static str) -> ColumnDef {
         column.text();
     }
     column
+}
+
+/// On PostgreSQL, lets a connection see only rows of the tenant that it has named in `enroll.tenant_id`, as
+/// `m20261122_000002_protect_rows` does for the first tables. Nothing elsewhere.
+pub(crate) async fn protect(manager: &SchemaManager<'_>, table: &'static str) -> Result<(), DbErr> {
+    if manager.get_database_backend() != DbBackend::Postgres {
+        return Ok(());
+    }
+    let own_rows = "tenant_id = NULLIF(current_setting('enroll.tenant_id', true), '')::bigint";
+    // FORCE: the policy binds the table's owner too, which is the role that the server logs in as.
+    let statements = format!(
+        "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
+         ALTER TABLE {table} FORCE ROW LEVEL SECURITY;
+         CREATE POLICY one_tenant ON {table} USING ({own_rows}) WITH CHECK ({own_rows});"
+    );
+    manager
+        .get_connection()
+        .execute_unprepared(&statements)
+        .await?;
+    Ok(())
+}
+
+/// An index by `tenant_id` and then one more column.
+pub(crate) fn index(
+    name: &'static str,
+    table: &'static str,
+    column: &'static str,
+) -> IndexCreateStatement {
+    Index::create()
+        .name(name)
+        .table(table)
+        .col("tenant_id")
+        .col(column)
+        .take()
+}
+
+/// Adds columns to a table one by one: SQLite takes no more at a time.
+pub(crate) async fn add_columns(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    columns: impl IntoIterator<Item = ColumnDef>,
+) -> Result<(), DbErr> {
+    for column in columns {
+        manager
+            .alter_table(Table::alter().table(table).add_column(column).take())
+            .await?;
+    }
+    Ok(())
 }

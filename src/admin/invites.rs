@@ -53,6 +53,8 @@ impl Admin {
             expires_at: request.expires_at,
             note: request.note,
             created_by: by.name.clone(),
+            group_id: None,
+            issued_by: None,
         };
         let issued = self
             .directory

@@ -25,14 +25,26 @@ pub enum StoreError {
     Failed(String),
 }
 
-/// Which kind of unique index refused a row.
+/// Which unique index refused a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DuplicateOf {
     /// The primary key: two rows drew the same id.
     PrimaryKey,
+    /// A user's name, or the skeleton that look-alikes share.
+    Name,
+    /// A user's phone number.
+    Phone,
     /// Another unique index: two rows mean the same thing.
-    UniqueIndex,
+    Other,
 }
+
+/// The indexes that a caller must tell apart: the name, by which PostgreSQL and MySQL call it; the last column, by which
+/// SQLite does.
+const INDEXES: [(&str, &str, DuplicateOf); 3] = [
+    ("uq_users_username", "users.username", DuplicateOf::Name),
+    ("uq_users_skeleton", "users.skeleton", DuplicateOf::Name),
+    ("uq_users_phone", "users.phone", DuplicateOf::Phone),
+];
 
 impl StoreError {
     /// A short name of the kind, for metrics.
@@ -116,18 +128,34 @@ fn sqlite_primary_code(code: &str) -> Option<u32> {
         .map(|number| number & 0xff)
 }
 
-/// Tells the primary key from other unique indexes by what each database names in its message. Only the fixed tail of
-/// MySQL's message is read, because its middle repeats the value that a client chose.
+/// Tells the index by what each database names in its message. Only the fixed tail is read, because MySQL repeats the
+/// value that a client chose in the middle.
 fn which_index(message: &str) -> DuplicateOf {
     let primary = message.ends_with("_pkey\"")
         || message.ends_with("for key 'PRIMARY'")
         || message.ends_with(".PRIMARY'")
         || message.ends_with(".id");
     if primary {
-        DuplicateOf::PrimaryKey
-    } else {
-        DuplicateOf::UniqueIndex
+        return DuplicateOf::PrimaryKey;
     }
+    INDEXES
+        .iter()
+        .find(|(name, column, _)| is_about(message, name, column))
+        .map_or(DuplicateOf::Other, |(_, _, index)| *index)
+}
+
+fn is_about(message: &str, name: &str, column: &str) -> bool {
+    let ends_with = |before: &str, word: &str, after: &str| {
+        message
+            .strip_suffix(after)
+            .and_then(|rest| rest.strip_suffix(word))
+            .is_some_and(|rest| rest.ends_with(before))
+    };
+    ends_with("\"", name, "\"")
+        || ends_with("for key '", name, "'")
+        // MySQL 8 puts the table in front.
+        || ends_with(".", name, "'")
+        || ends_with(", ", column, "")
 }
 
 #[cfg(test)]
@@ -136,20 +164,61 @@ mod tests {
 
     #[test]
     fn the_index_is_told_from_each_databases_own_words() {
-        for message in [
-            "duplicate key value violates unique constraint \"users_pkey\"",
-            "Duplicate entry '7-9' for key 'PRIMARY'",
-            "Duplicate entry '7-9' for key 'users.PRIMARY'",
-            "UNIQUE constraint failed: users.tenant_id, users.id",
+        for (message, index) in [
+            (
+                "duplicate key value violates unique constraint \"users_pkey\"",
+                DuplicateOf::PrimaryKey,
+            ),
+            (
+                "Duplicate entry '7-9' for key 'PRIMARY'",
+                DuplicateOf::PrimaryKey,
+            ),
+            (
+                "Duplicate entry '7-9' for key 'users.PRIMARY'",
+                DuplicateOf::PrimaryKey,
+            ),
+            (
+                "UNIQUE constraint failed: users.tenant_id, users.id",
+                DuplicateOf::PrimaryKey,
+            ),
+            (
+                "duplicate key value violates unique constraint \"uq_users_username\"",
+                DuplicateOf::Name,
+            ),
+            (
+                "Duplicate entry '7-for key 'PRIMARY'' for key 'uq_users_skeleton'",
+                DuplicateOf::Name,
+            ),
+            (
+                "Duplicate entry '7-for key 'uq_users_phone'' for key 'users.uq_users_username'",
+                DuplicateOf::Name,
+            ),
+            (
+                "UNIQUE constraint failed: users.tenant_id, users.username",
+                DuplicateOf::Name,
+            ),
+            (
+                "duplicate key value violates unique constraint \"uq_users_phone\"",
+                DuplicateOf::Phone,
+            ),
+            (
+                "Duplicate entry '7-+861' for key 'users.uq_users_phone'",
+                DuplicateOf::Phone,
+            ),
+            (
+                "UNIQUE constraint failed: users.tenant_id, users.phone",
+                DuplicateOf::Phone,
+            ),
+            (
+                "duplicate key value violates unique constraint \"uq_identities_open_id\"",
+                DuplicateOf::Other,
+            ),
+            (
+                "UNIQUE constraint failed: identities.tenant_id, identities.app_id, identities.open_id",
+                DuplicateOf::Other,
+            ),
         ] {
-            assert_eq!(which_index(message), DuplicateOf::PrimaryKey, "{message}");
-        }
-        for message in [
-            "duplicate key value violates unique constraint \"uq_users_username\"",
-            "Duplicate entry '7-for key 'PRIMARY'' for key 'uq_users_username'",
-            "UNIQUE constraint failed: users.tenant_id, users.username",
-        ] {
-            assert_eq!(which_index(message), DuplicateOf::UniqueIndex, "{message}");
+            assert_eq!(which_index(message), index, "{message}");
         }
     }
 }

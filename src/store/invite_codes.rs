@@ -8,7 +8,7 @@ use sea_orm::{
 use super::error::StoreError;
 use super::tenant_db::TenantDb;
 use crate::clock::Timestamp;
-use crate::domain::ids::InviteId;
+use crate::domain::ids::{InviteId, UserId};
 use crate::domain::invite_code::InviteCode;
 
 /// A stored invite code.
@@ -30,6 +30,10 @@ pub struct Invite {
     pub note: String,
     /// When it was issued.
     pub created_at: Timestamp,
+    /// The group of the accounts it brings; `None` for the tenant's default.
+    pub group_id: Option<i32>,
+    /// The member who issued it; `None` for an administrator of the platform.
+    pub issued_by: Option<UserId>,
 }
 
 /// What an invite code is good for at a moment.
@@ -72,6 +76,8 @@ impl From<invite_code::Model> for Invite {
             revoked_at: row.revoked_at.map(Timestamp::from_millis),
             note: row.note,
             created_at: Timestamp::from_millis(row.created_at),
+            group_id: row.group_id,
+            issued_by: row.issued_by.map(UserId::from_i64),
         }
     }
 }
@@ -87,11 +93,15 @@ pub struct NewInvites {
     pub expires_at: Option<Timestamp>,
     /// For the administrator.
     pub note: String,
-    /// Who issues them.
+    /// The name of who issues them.
     pub created_by: String,
+    /// The group of the accounts they bring; `None` for the tenant's default.
+    pub group_id: Option<i32>,
+    /// The member who issues them; `None` for an administrator of the platform.
+    pub issued_by: Option<UserId>,
 }
 
-/// Rows of one INSERT: ten columns each, well below every database's limit of bound values.
+/// Rows of one INSERT: twelve columns each, well below every database's limit of bound values.
 const ROWS_PER_INSERT: usize = 500;
 
 impl TenantDb {
@@ -156,6 +166,8 @@ impl TenantDb {
                     note: new.note.clone(),
                     created_by: new.created_by.clone(),
                     created_at: self.clock.now().as_millis(),
+                    group_id: new.group_id,
+                    issued_by: new.issued_by.map(UserId::as_i64),
                 });
             }
             give_distinct_ids(&mut rows);

@@ -6,23 +6,31 @@
 //! Taken: uniqueness, invite quotas and idempotency are decided by indexes and conditional updates. Refused: deciding
 //! them in memory, since other processes write too. May import `domain`, `telemetry` and `clock`.
 //!
-//! Invariants: an account, its invite use, its refresh token and its saved answer are committed together or not at all;
+//! Invariants: an account, its invite use, its proofs, its session and its saved answer are committed together or not at all;
 //! no operation outlasts the statement timeout; no handle reaches another tenant's rows.
 
 pub mod administrators;
 pub mod audit;
+pub mod bindings;
 pub mod connection;
+pub mod counters;
 pub mod error;
 pub mod invite_codes;
+mod logins;
+mod moderation;
 pub mod platform_db;
 mod pool;
+pub mod proof_tokens;
 mod reachability;
-pub mod refresh_tokens;
 pub mod registration;
 pub mod saved_answers;
 pub mod schema;
+pub mod sessions;
 pub mod settings;
 pub mod signing_keys;
+pub mod sms_codes;
+mod spent_codes;
+mod tenant_audit;
 pub mod tenant_db;
 pub mod tenants;
 pub mod users;

@@ -1,20 +1,23 @@
-//! The one write transaction of a registration: spend the invite, insert the user, keep the refresh token and the
-//! answer. All of it is committed before anybody is answered, or none of it happened.
+//! The one write transaction of a registration: spend the invite, insert the user, bind the proofs, begin the session, keep
+//! the answer. All of it is committed before anybody is answered, or none of it happened.
 
 use std::net::SocketAddr;
 
 use entity::tenant::{invite_code, user};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter,
+    ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, QuerySelect,
     sea_query::Expr,
 };
 
-use super::error::{OfStore, StoreError};
-use super::refresh_tokens::NewRefreshToken;
+use super::bindings::NotBound;
+use super::error::{DuplicateOf, OfStore, StoreError};
 use super::saved_answers::NewSavedAnswer;
+use super::sessions::NewSession;
 use super::tenant_db::TenantDb;
+use super::users::User;
 use crate::clock::Timestamp;
 use crate::domain::ids::{InviteId, UserId};
+use crate::domain::proof::{Claim, Proof};
 use crate::domain::register_reason::RegisterReason;
 use crate::domain::user_status::UserStatus;
 use crate::domain::username::Username;
@@ -34,8 +37,12 @@ pub struct NewAccount<'a> {
     pub requester: SocketAddr,
     /// The invite that comes with it.
     pub invite: Invitation,
-    /// The first refresh token; a pending account has none.
-    pub refresh_token: Option<&'a NewRefreshToken>,
+    /// What the user has shown to be theirs.
+    pub proofs: &'a [Proof],
+    /// The group, unless the invite that is spent leads to another.
+    pub group_id: i32,
+    /// The first session; a pending account has none.
+    pub session: Option<&'a NewSession>,
     /// The outcome to keep for retries.
     pub answer: Option<&'a NewSavedAnswer>,
 }
@@ -53,15 +60,6 @@ pub enum Invitation {
     Member(UserId),
 }
 
-/// The account as it was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MadeAccount {
-    /// Its number.
-    pub id: UserId,
-    /// When it was made.
-    pub created_at: Timestamp,
-}
-
 /// Why no account was made.
 #[derive(Debug, thiserror::Error)]
 pub enum NotMade {
@@ -74,6 +72,9 @@ pub enum NotMade {
     /// A request with the same idempotency key was answered meanwhile.
     #[error("the idempotency key was used meanwhile")]
     KeyUsed,
+    /// A proof could not be bound; never [`NotBound::Store`].
+    #[error(transparent)]
+    NotBound(NotBound),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -88,21 +89,39 @@ impl OfStore for NotMade {
     }
 }
 
+impl From<NotBound> for NotMade {
+    fn from(error: NotBound) -> Self {
+        match error {
+            NotBound::Store(error) => Self::Store(error),
+            other => Self::NotBound(other),
+        }
+    }
+}
+
+/// What an invite gives to the account that spends it.
+#[derive(Default)]
+struct SpentInvite {
+    id: Option<InviteId>,
+    group_id: Option<i32>,
+}
+
 impl TenantDb {
-    /// Makes the account.
+    /// Makes the account and returns it as it is stored.
     ///
     /// # Errors
     /// [`NotMade`]; then nothing was written and no invite was spent. After [`StoreError::Unavailable`] the outcome is
     /// unknown if the database died during the commit: the account exists whole or not at all.
-    pub async fn create_account(&self, account: &NewAccount<'_>) -> Result<MadeAccount, NotMade> {
+    pub async fn create_account(&self, account: &NewAccount<'_>) -> Result<User, NotMade> {
         self.write("create_account", async |transaction| {
             let now = self.clock.now();
             let invite = self.spend_invite(transaction, account.invite, now).await?;
             fail::fail_point!("after_invite_spend");
-            let id = self.insert_user(transaction, account, invite, now).await?;
-            if let Some(token) = account.refresh_token {
-                self.insert_refresh_token(transaction, id, token, now)
-                    .await?;
+            let row = self.insert_user(transaction, account, &invite, now).await?;
+            let id = UserId::from_i64(row.id);
+            self.bind(transaction, id, account.requester.ip(), account.proofs)
+                .await?;
+            if let Some(session) = account.session {
+                self.insert_session(transaction, id, session, now).await?;
             }
             if let Some(answer) = account.answer {
                 self.insert_answer(transaction, answer, id, now)
@@ -110,10 +129,8 @@ impl TenantDb {
                     .map_err(key_used)?;
             }
             fail::fail_point!("before_commit");
-            Ok(MadeAccount {
-                id,
-                created_at: now,
-            })
+            let user = User::try_from(row)?;
+            Ok(with_phone(user, account.proofs))
         })
         .await
     }
@@ -124,9 +141,9 @@ impl TenantDb {
         transaction: &DatabaseTransaction,
         invitation: Invitation,
         now: Timestamp,
-    ) -> Result<Option<InviteId>, NotMade> {
+    ) -> Result<SpentInvite, NotMade> {
         let (id, must) = match invitation {
-            Invitation::None | Invitation::Member(_) => return Ok(None),
+            Invitation::None | Invitation::Member(_) => return Ok(SpentInvite::default()),
             Invitation::Spend(id) => (id, true),
             Invitation::SpendIfUsable(id) => (id, false),
         };
@@ -151,54 +168,84 @@ impl TenantDb {
             .map_err(StoreError::from)?;
         match (spent.rows_affected, must) {
             (0, true) => Err(NotMade::InviteSpent),
-            (0, false) => Ok(None),
-            _ => Ok(Some(id)),
+            (0, false) => Ok(SpentInvite::default()),
+            _ => Ok(SpentInvite {
+                id: Some(id),
+                group_id: self.group_of_invite(transaction, id).await?,
+            }),
         }
+    }
+
+    async fn group_of_invite(
+        &self,
+        transaction: &DatabaseTransaction,
+        id: InviteId,
+    ) -> Result<Option<i32>, StoreError> {
+        let group: Option<Option<i32>> = invite_code::Entity::find()
+            .select_only()
+            .column(invite_code::Column::GroupId)
+            .filter(invite_code::Column::TenantId.eq(self.tenant.as_i64()))
+            .filter(invite_code::Column::Id.eq(id.as_i64()))
+            .into_tuple()
+            .one(transaction)
+            .await?;
+        Ok(group.flatten())
     }
 
     async fn insert_user(
         &self,
         transaction: &DatabaseTransaction,
         account: &NewAccount<'_>,
-        invite: Option<InviteId>,
+        invite: &SpentInvite,
         now: Timestamp,
-    ) -> Result<UserId, NotMade> {
-        let id = self.new_id()?;
+    ) -> Result<user::Model, NotMade> {
         let address = account.requester.ip().to_string();
         let member = match account.invite {
             Invitation::Member(member) => Some(member.as_i64()),
             _ => None,
         };
-        let row = user::ActiveModel {
-            tenant_id: Set(self.tenant.as_i64()),
-            id: Set(id),
-            username: Set(account.username.canonical().to_owned()),
-            display_name: Set(account.username.display().to_owned()),
-            skeleton: Set(account.username.skeleton().map(str::to_owned)),
-            password_hash: Set(account.password_hash.map(str::to_owned)),
-            status: Set(account.status.as_i16()),
-            register_reason: Set(account.reason.map(|reason| reason.as_str().to_owned())),
-            register_ip: Set(address.clone()),
-            register_port: Set(i32::from(account.requester.port())),
-            invite_id: Set(invite.map(InviteId::as_i64)),
-            invited_by: Set(member),
-            last_login_ip: Set(address),
-            login_at: Set(now.as_millis()),
-            created_at: Set(now.as_millis()),
-            updated_at: Set(now.as_millis()),
+        let row = user::Model {
+            tenant_id: self.tenant.as_i64(),
+            id: self.new_id()?,
+            username: account.username.canonical().to_owned(),
+            display_name: account.username.display().to_owned(),
+            skeleton: account.username.skeleton().map(str::to_owned),
+            password_hash: account.password_hash.map(str::to_owned),
+            status: account.status.as_i16(),
+            register_reason: account.reason.map(|reason| reason.as_str().to_owned()),
+            register_ip: address.clone(),
+            register_port: i32::from(account.requester.port()),
+            invite_id: invite.id.map(InviteId::as_i64),
+            invited_by: member,
+            last_login_ip: address,
+            login_at: now.as_millis(),
+            created_at: now.as_millis(),
+            updated_at: now.as_millis(),
+            phone: None,
+            group_id: invite.group_id.unwrap_or(account.group_id),
+            avatar_url: None,
+            refuse_message: None,
         };
-        user::Entity::insert(row)
+        user::Entity::insert(user::ActiveModel::from(row.clone()))
             .exec_without_returning(transaction)
             .await
             .map_err(name_taken)?;
-        Ok(UserId::from_i64(id))
+        Ok(row)
     }
 }
 
+/// The account with the number that its proofs gave it.
+fn with_phone(user: User, proofs: &[Proof]) -> User {
+    let phone = proofs.iter().rev().find_map(|proof| match &proof.claim {
+        Claim::Phone(phone) => Some(phone.clone()),
+        Claim::Wechat(_) => None,
+    });
+    User { phone, ..user }
+}
+
 fn name_taken(error: sea_orm::DbErr) -> NotMade {
-    use super::error::DuplicateOf::UniqueIndex;
     match StoreError::from(error) {
-        StoreError::Duplicate(UniqueIndex) => NotMade::NameTaken,
+        StoreError::Duplicate(DuplicateOf::Name) => NotMade::NameTaken,
         other => NotMade::Store(other),
     }
 }

@@ -77,6 +77,20 @@ impl TenantDb {
         self.connection.ping().await
     }
 
+    /// Removes every row whose time is over.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails; the tables after the one that failed keep their rows until the next time.
+    pub async fn delete_expired(&self) -> Result<(), StoreError> {
+        self.delete_expired_answers().await?;
+        self.delete_expired_sessions().await?;
+        self.delete_expired_proof_tokens().await?;
+        self.delete_expired_sms_codes().await?;
+        self.delete_expired_spent_codes().await?;
+        self.delete_expired_counters().await?;
+        Ok(())
+    }
+
     /// Closes the connections, if this handle's tenant is their only user.
     pub async fn close(self) {
         if !self.shared {

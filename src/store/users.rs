@@ -1,16 +1,21 @@
 //! Users of one tenant.
 
 use entity::tenant::user;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select,
+};
+use secrecy::SecretString;
 
 use super::error::StoreError;
 use super::tenant_db::TenantDb;
 use crate::clock::Timestamp;
 use crate::domain::ids::UserId;
+use crate::domain::phone_number::PhoneNumber;
 use crate::domain::user_status::UserStatus;
 use crate::domain::username::Username;
 
-/// A stored user, without the password hash: nothing outside the store needs it.
+/// A stored user, without the password hash: only a login needs it, and gets it apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// The user's number.
@@ -31,6 +36,52 @@ pub struct User {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+    /// When the user last logged in; registration counts as a login.
+    pub login_at: Timestamp,
+    /// The phone number, which the user has proven.
+    pub phone: Option<PhoneNumber>,
+    /// The user's group.
+    pub group_id: i32,
+    /// Address of the user's picture.
+    pub avatar_url: Option<String>,
+    /// What the user is told about a refusal.
+    pub refuse_message: Option<String>,
+    /// Whether the user can log in by a password.
+    pub has_password: bool,
+}
+
+/// A name that a login was tried with.
+#[derive(Clone, Copy, Debug)]
+pub enum LoginName<'a> {
+    /// A user's name in canonical form.
+    Name(&'a str),
+    /// A phone number.
+    Phone(&'a PhoneNumber),
+}
+
+impl LoginName<'_> {
+    fn condition(self) -> Condition {
+        Condition::all().add(match self {
+            Self::Name(name) => user::Column::Username.eq(name),
+            Self::Phone(phone) => user::Column::Phone.eq(phone.as_e164()),
+        })
+    }
+
+    fn names(self, row: &user::Model) -> bool {
+        match self {
+            Self::Name(name) => row.username == name,
+            Self::Phone(phone) => row.phone.as_deref() == Some(phone.as_e164()),
+        }
+    }
+}
+
+/// A user who may be logging in.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The user, whatever their status.
+    pub user: User,
+    /// PHC string or an imported hash; `None` for an account without a password.
+    pub password_hash: Option<SecretString>,
 }
 
 impl TryFrom<user::Model> for User {
@@ -47,8 +98,35 @@ impl TryFrom<user::Model> for User {
             last_login_ip: row.last_login_ip,
             created_at: Timestamp::from_millis(row.created_at),
             updated_at: Timestamp::from_millis(row.updated_at),
+            login_at: Timestamp::from_millis(row.login_at),
+            phone: row.phone.as_deref().map(stored_phone).transpose()?,
+            group_id: row.group_id,
+            avatar_url: row.avatar_url,
+            refuse_message: row.refuse_message,
+            has_password: row.password_hash.is_some(),
         })
     }
+}
+
+impl TryFrom<user::Model> for Login {
+    type Error = StoreError;
+
+    fn try_from(mut row: user::Model) -> Result<Self, StoreError> {
+        let password_hash = row.password_hash.take();
+        let has_password = password_hash.is_some();
+        let user = User::try_from(row)?;
+        Ok(Self {
+            user: User {
+                has_password,
+                ..user
+            },
+            password_hash: password_hash.map(SecretString::from),
+        })
+    }
+}
+
+fn stored_phone(text: &str) -> Result<PhoneNumber, StoreError> {
+    PhoneNumber::from_e164(text).ok_or(StoreError::Corrupt("users.phone"))
 }
 
 impl TenantDb {
@@ -116,7 +194,129 @@ impl TenantDb {
             .await
     }
 
-    fn users(&self) -> Select<user::Entity> {
+    /// The first user that one of these names means, in their order, with the password's hash.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn find_login(&self, names: &[LoginName<'_>]) -> Result<Option<Login>, StoreError> {
+        let any = names
+            .iter()
+            .fold(Condition::any(), |any, name| any.add(name.condition()));
+        if any.is_empty() {
+            return Ok(None);
+        }
+        self.connection
+            .within("find_login", async {
+                let reader = self.reader().await?;
+                let rows = self.users().filter(any).all(&reader.executor()).await?;
+                let first = names
+                    .iter()
+                    .find_map(|name| rows.iter().find(|row| name.names(row)));
+                first.cloned().map(Login::try_from).transpose()
+            })
+            .await
+    }
+
+    /// The user with this phone number.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn find_user_by_phone(
+        &self,
+        phone: &PhoneNumber,
+    ) -> Result<Option<User>, StoreError> {
+        self.connection
+            .within("find_user_by_phone", async {
+                let reader = self.reader().await?;
+                let row = self
+                    .users()
+                    .filter(user::Column::Phone.eq(phone.as_e164()))
+                    .one(&reader.executor())
+                    .await?;
+                row.map(User::try_from).transpose()
+            })
+            .await
+    }
+
+    /// Puts a new password hash in the place of `old`, unless another one is there by now. Whether it did.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn replace_password_hash(
+        &self,
+        user: UserId,
+        old: Option<&str>,
+        new: &str,
+    ) -> Result<bool, StoreError> {
+        let same = match old {
+            Some(old) => user::Column::PasswordHash.eq(old),
+            None => user::Column::PasswordHash.is_null(),
+        };
+        self.write("replace_password_hash", async |transaction| {
+            let done = user::Entity::update_many()
+                .set(user::ActiveModel {
+                    password_hash: Set(Some(new.to_owned())),
+                    ..Default::default()
+                })
+                .filter(user::Column::TenantId.eq(self.tenant.as_i64()))
+                .filter(user::Column::Id.eq(user.as_i64()))
+                .filter(same.clone())
+                .exec(transaction)
+                .await?;
+            Ok(done.rows_affected > 0)
+        })
+        .await
+    }
+
+    /// How many users there are, of one status or of all.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn count_users(&self, status: Option<UserStatus>) -> Result<u64, StoreError> {
+        self.connection
+            .within("count_users", async {
+                let reader = self.reader().await?;
+                let users = self.users_of(status);
+                Ok(users.count(&reader.executor()).await?)
+            })
+            .await
+    }
+
+    /// At most `limit` users after the first `offset`, in order of their numbers: the newest last.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn list_users_page(
+        &self,
+        status: Option<UserStatus>,
+        offset: u64,
+        limit: u64,
+    ) -> Result<Vec<User>, StoreError> {
+        self.connection
+            .within("list_users_page", async {
+                let reader = self.reader().await?;
+                let rows = self
+                    .users_of(status)
+                    .order_by_asc(user::Column::Id)
+                    .offset(offset)
+                    .limit(limit)
+                    .all(&reader.executor())
+                    .await?;
+                rows.into_iter().map(User::try_from).collect()
+            })
+            .await
+    }
+
+    fn users_of(&self, status: Option<UserStatus>) -> Select<user::Entity> {
+        match status {
+            Some(status) => self
+                .users()
+                .filter(user::Column::Status.eq(status.as_i16())),
+            None => self.users(),
+        }
+    }
+
+    pub(super) fn users(&self) -> Select<user::Entity> {
         user::Entity::find().filter(user::Column::TenantId.eq(self.tenant.as_i64()))
     }
 }

@@ -88,11 +88,7 @@ async fn keep_house(db: TenantDb, running: Running, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
         let _running = running.begin();
-        let done = async {
-            db.delete_expired_answers().await?;
-            db.delete_expired_refresh_tokens().await
-        };
-        if let Err(error) = done.await {
+        if let Err(error) = db.delete_expired().await {
             tracing::warn!(%error, "expired rows stay until the next round");
         }
     }

@@ -29,6 +29,10 @@ pub struct Model {
     pub created_by: String,
     /// Milliseconds since the Unix epoch.
     pub created_at: i64,
+    /// The group of the accounts it brings; null for the tenant's default.
+    pub group_id: Option<i32>,
+    /// The member who issued it.
+    pub issued_by: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

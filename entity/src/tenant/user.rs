@@ -41,6 +41,14 @@ pub struct Model {
     pub created_at: i64,
     /// Milliseconds since the Unix epoch.
     pub updated_at: i64,
+    /// E.164; unique within the tenant.
+    pub phone: Option<String>,
+    /// The user's group; 10 is an ordinary member.
+    pub group_id: i32,
+    /// Address of the user's picture.
+    pub avatar_url: Option<String>,
+    /// What the user is told about a refusal.
+    pub refuse_message: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -2,3 +2,10 @@
 
 pub(crate) mod m20261122_000001_create_users;
 pub(crate) mod m20261122_000002_protect_rows;
+pub(crate) mod m20261122_000003_create_sessions;
+pub(crate) mod m20261122_000004_extend_users;
+pub(crate) mod m20261122_000005_extend_invite_codes;
+pub(crate) mod m20261122_000006_create_identities;
+pub(crate) mod m20261122_000007_create_proofs;
+pub(crate) mod m20261122_000008_create_counters;
+pub(crate) mod m20261122_000009_create_tenant_audit;

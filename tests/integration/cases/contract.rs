@@ -789,7 +789,7 @@ async fn an_account_that_awaits_approval_is_stored(backend: Backend) {
         assert_eq!(site.count().await, 1);
         // Nobody is logged in who was not let in.
         let tokens = site
-            .value("SELECT CAST(COUNT(*) AS CHAR(20)) FROM refresh_tokens")
+            .value("SELECT CAST(COUNT(*) AS CHAR(20)) FROM sessions")
             .await;
         assert_eq!(tokens.as_deref().map(str::trim), Some("0"));
     }

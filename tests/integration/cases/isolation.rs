@@ -152,7 +152,7 @@ async fn rows_of_a_shared_database_tell_their_tenant(backend: Backend) {
     let expected = [
         ("users", 2, 1),
         ("invite_codes", 1, 1),
-        ("refresh_tokens", 2, 1),
+        ("sessions", 2, 1),
         ("saved_answers", 2, 1),
     ];
     for (table, of_acme, of_bolt) in expected {

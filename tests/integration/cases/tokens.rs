@@ -252,7 +252,7 @@ async fn only_hashes_of_passwords_and_refresh_tokens_are_stored(backend: Backend
             let stored = value(
                 &connection,
                 &format!(
-                    "SELECT token_hash FROM refresh_tokens WHERE user_id = {}",
+                    "SELECT token_hash FROM sessions WHERE user_id = {}",
                     user.id
                 ),
             )

@@ -1,22 +1,25 @@
-//! Table `refresh_tokens`: a refresh token, known by its hash alone.
+//! Table `proof_tokens`: what stands behind a token that proves something; spent by deleting it.
 
 use sea_orm::entity::prelude::*;
 
-/// A row of `refresh_tokens`.
+/// A row of `proof_tokens`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-#[sea_orm(table_name = "refresh_tokens")]
+#[sea_orm(table_name = "proof_tokens")]
 pub struct Model {
     /// The tenant.
     #[sea_orm(primary_key, auto_increment = false)]
     pub tenant_id: i64,
-    /// SHA-256 in hexadecimal.
+    /// SHA-256 of the token, in hexadecimal.
     #[sea_orm(primary_key, auto_increment = false)]
     pub token_hash: String,
-    /// Whose it is.
-    pub user_id: i64,
-    /// The login or registration it descends from.
-    pub family_id: i64,
+    /// See `ProofScope`.
+    pub scope: i16,
+    /// What it proves, as JSON.
+    #[sea_orm(column_type = "Text")]
+    pub payload: String,
+    /// The user it belongs to, once that is known.
+    pub user_id: Option<i64>,
     /// Milliseconds since the Unix epoch.
     pub created_at: i64,
     /// Milliseconds since the Unix epoch.
