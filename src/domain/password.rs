@@ -81,6 +81,15 @@ impl Password {
         }
     }
 
+    /// A password of an account that exists, in the form that is hashed; no rule but its length applies any more. `None`
+    /// for what no account's password can be.
+    #[must_use]
+    pub fn to_compare(raw: &SecretString) -> Option<SecretString> {
+        let raw = raw.expose_secret();
+        let usable = !raw.is_empty() && raw.len() <= MAX_INPUT_BYTES;
+        usable.then(|| SecretString::from(hashed_form(raw).as_str()))
+    }
+
     /// The form that is hashed.
     #[must_use]
     pub fn secret(&self) -> &SecretString {

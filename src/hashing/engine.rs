@@ -7,9 +7,10 @@ use std::fmt;
 use std::time::Duration;
 
 use argon2::{Algorithm, Argon2, Block, Version};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use zeroize::Zeroizing;
 
-use super::params::{HASH_BYTES, HashParams, SALT_BYTES};
+use super::params::{HASH_BYTES, HashParams, SALT_BYTES, StoredHash};
 use crate::clock::Clock;
 
 /// A finished hash as a PHC string: parameters, salt and hash in one. It shows itself to nobody.
@@ -27,6 +28,17 @@ impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PasswordHash([redacted])")
     }
+}
+
+/// What a password is to a stored hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verified {
+    /// The password.
+    Right,
+    /// The password, but the hash was made with other parameters than today's.
+    Outdated,
+    /// Another password, or there is no hash.
+    Wrong,
 }
 
 /// Argon2id of the RustCrypto project, over blocks that live as long as the engine.
@@ -87,6 +99,48 @@ impl Engine {
             .ok_or(EngineError::Refused)
     }
 
+    /// Holds a password against a stored hash. `None` stands for an account without one: the work is the same, so that
+    /// its time tells nothing.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] for a stored string that is no Argon2id hash of bearable cost, and for what
+    /// [`Engine::hash`] refuses.
+    pub fn verify(
+        &mut self,
+        password: &[u8],
+        stored: Option<&str>,
+    ) -> Result<Verified, EngineError> {
+        let Some(stored) = stored else {
+            self.hash(password, &[0; SALT_BYTES])?;
+            return Ok(Verified::Wrong);
+        };
+        let stored = StoredHash::parse(stored).ok_or(EngineError::Refused)?;
+        let mut hash = Zeroizing::new(vec![0_u8; stored.hash.len()]);
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, stored.params.clone());
+        let count = stored.params.block_count();
+        let mut larger = Vec::new();
+        let blocks = match self.blocks.get_mut(..count) {
+            Some(blocks) => blocks,
+            None => {
+                larger
+                    .try_reserve_exact(count)
+                    .map_err(|_| EngineError::OutOfMemory)?;
+                larger.resize(count, Block::new());
+                larger.as_mut_slice()
+            }
+        };
+        argon2
+            .hash_password_into_with_memory(password, &stored.salt, &mut hash, blocks)
+            .map_err(|_| EngineError::Refused)?;
+        Ok(
+            match verify_slices_are_equal(&hash, &stored.hash) {
+                Err(_) => Verified::Wrong,
+                Ok(()) if self.params.made(&stored) => Verified::Right,
+                Ok(()) => Verified::Outdated,
+            },
+        )
+    }
+
     /// The memory this engine keeps, in bytes.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
@@ -135,11 +189,56 @@ fn rate_of_one(engine: &mut Engine, clock: &Clock, time: Duration) -> Result<f64
 mod tests {
     use argon2::{Argon2, PasswordVerifier};
 
-    use super::{Engine, bare_rate};
+    use super::{Engine, Verified, bare_rate};
     use crate::hashing::params::HashParams;
 
     fn engine() -> Engine {
         Engine::new(HashParams::new(64, 2, 1).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_password_opens_its_own_hash_alone() {
+        let mut engine = Engine::new(HashParams::new(64, 2, 1).unwrap()).unwrap();
+        let hash = engine.hash(b"right", &[7; 16]).unwrap();
+        let stored = Some(hash.as_str());
+        assert_eq!(engine.verify(b"right", stored).unwrap(), Verified::Right);
+        assert_eq!(engine.verify(b"wrong", stored).unwrap(), Verified::Wrong);
+        assert_eq!(engine.verify(b"right", None).unwrap(), Verified::Wrong);
+        assert_eq!(engine.verify(b"", None).unwrap(), Verified::Wrong);
+    }
+
+    #[test]
+    fn a_hash_of_other_parameters_opens_and_is_outdated() {
+        for (memory_kib, iterations) in [(64, 2), (32, 2), (128, 1), (64, 3)] {
+            let mut other = Engine::new(HashParams::new(memory_kib, iterations, 1).unwrap()).unwrap();
+            let hash = other.hash(b"right", &[7; 16]).unwrap();
+            let mut engine = Engine::new(HashParams::new(64, 2, 1).unwrap()).unwrap();
+            let expected = if (memory_kib, iterations) == (64, 2) {
+                Verified::Right
+            } else {
+                Verified::Outdated
+            };
+            assert_eq!(engine.verify(b"right", Some(hash.as_str())).unwrap(), expected);
+            assert_eq!(
+                engine.verify(b"wrong", Some(hash.as_str())).unwrap(),
+                Verified::Wrong
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_hash_of_ours_is_refused() {
+        let mut engine = Engine::new(HashParams::new(64, 2, 1).unwrap()).unwrap();
+        for stored in [
+            "",
+            "plain",
+            "$2y$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",
+            "$argon2i$v=19$m=64,t=2,p=1$BwcHBwcHBwcHBwcHBwcHBw$BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc",
+            "$argon2id$v=19$m=4194304,t=2,p=1$BwcHBwcHBwcHBwcHBwcHBw$BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc",
+            "$argon2id$v=19$m=64,t=1000000,p=1$BwcHBwcHBwcHBwcHBwcHBw$BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc",
+        ] {
+            assert!(engine.verify(b"right", Some(stored)).is_err(), "{stored}");
+        }
     }
 
     #[test]

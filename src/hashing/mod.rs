@@ -19,7 +19,7 @@ pub mod pool;
 mod queue;
 pub mod settings;
 
-pub use self::engine::{PasswordHash, bare_rate};
+pub use self::engine::{PasswordHash, Verified, bare_rate};
 pub use self::params::HashParams;
 pub use self::pool::{HashPool, HashRefusal, HashingError};
 pub use self::settings::HashingSettings;

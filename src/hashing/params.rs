@@ -55,6 +55,15 @@ impl HashParams {
         &self.inner
     }
 
+    /// Whether a stored hash was made with these parameters.
+    pub(super) fn made(&self, stored: &StoredHash) -> bool {
+        let (ours, theirs) = (&self.inner, &stored.params);
+        ours.m_cost() == theirs.m_cost()
+            && ours.t_cost() == theirs.t_cost()
+            && ours.p_cost() == theirs.p_cost()
+            && stored.hash.len() == HASH_BYTES
+    }
+
     /// The PHC string of a hash made with these parameters; `None` if it would not fit the format,
     /// which does not happen with a salt and a hash of our lengths.
     pub(super) fn phc(&self, salt: &[u8; SALT_BYTES], hash: &[u8; HASH_BYTES]) -> Option<String> {
@@ -66,6 +75,34 @@ impl HashParams {
             hash: Some(Output::new(hash).ok()?),
         };
         Some(phc.to_string())
+    }
+}
+
+/// A stored hash, taken apart.
+pub(super) struct StoredHash {
+    pub(super) params: Params,
+    pub(super) salt: Vec<u8>,
+    pub(super) hash: Vec<u8>,
+}
+
+/// The dearest stored hash that is still computed, in KiB of memory and in iterations: a row from elsewhere must not take
+/// the machine.
+const MOST_MEMORY_KIB: u32 = 256 * 1024;
+const MOST_ITERATIONS: u32 = 64;
+
+impl StoredHash {
+    /// Reads a PHC string; `None` unless it is Argon2id of the current version, whole, and of bearable cost.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let phc = argon2::PasswordHash::new(text).ok()?;
+        let params = Params::try_from(&phc).ok()?;
+        let bearable = params.m_cost() <= MOST_MEMORY_KIB && params.t_cost() <= MOST_ITERATIONS;
+        let ours = phc.algorithm == ARGON2ID_IDENT && phc.version == Some(version());
+        (bearable && ours).then_some(())?;
+        Some(Self {
+            params,
+            salt: phc.salt?.to_vec(),
+            hash: phc.hash?.as_bytes().to_vec(),
+        })
     }
 }
 

@@ -12,9 +12,9 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
-use super::engine::{Engine, EngineError, PasswordHash};
+use super::engine::{Engine, EngineError, PasswordHash, Verified};
 use super::params::{BadParams, HashParams, SALT_BYTES};
-use super::queue::{Claim, Job, NotQueued, Queue};
+use super::queue::{Answer, Claim, Job, NotQueued, Queue, Task};
 use super::settings::HashingSettings;
 use crate::clock::{Clock, Entropy};
 use crate::domain::ids::TenantId;
@@ -173,11 +173,24 @@ impl HashPool {
         password: SecretString,
         deadline: Instant,
     ) -> Result<PasswordHash, HashRefusal> {
-        let answer = self.inner.shared.hash(tenant, password, deadline).await;
-        if let Err(refusal) = &answer {
-            self.inner.shared.metrics.hash_refusal(refusal.reason());
-        }
-        answer
+        let shared = &self.inner.shared;
+        shared.run(tenant, password, deadline, Task::Hash).await
+    }
+
+    /// Holds a password against a stored hash, or against nothing, which costs the same. Bounded as [`HashPool::hash`] is.
+    ///
+    /// # Errors
+    /// [`HashRefusal`]; nothing was compared, except perhaps for [`HashRefusal::Failed`].
+    pub async fn verify(
+        &self,
+        tenant: TenantId,
+        password: SecretString,
+        stored: Option<SecretString>,
+        deadline: Instant,
+    ) -> Result<Verified, HashRefusal> {
+        let task = |answer| Task::Verify(stored, answer);
+        let shared = &self.inner.shared;
+        shared.run(tenant, password, deadline, task).await
     }
 
     /// How many passwords wait for a thread.
@@ -222,12 +235,28 @@ impl Drop for Inner {
 }
 
 impl Shared {
-    async fn hash(
+    /// Has a thread do a task, and counts a refusal.
+    async fn run<T>(
         &self,
         tenant: TenantId,
         password: SecretString,
         deadline: Instant,
-    ) -> Result<PasswordHash, HashRefusal> {
+        task: impl FnOnce(Answer<T>) -> Task,
+    ) -> Result<T, HashRefusal> {
+        let done = self.wait_for(tenant, password, deadline, task).await;
+        if let Err(refusal) = &done {
+            self.metrics.hash_refusal(refusal.reason());
+        }
+        done
+    }
+
+    async fn wait_for<T>(
+        &self,
+        tenant: TenantId,
+        password: SecretString,
+        deadline: Instant,
+        task: impl FnOnce(Answer<T>) -> Task,
+    ) -> Result<T, HashRefusal> {
         let now = self.clock.monotonic();
         let start_by = deadline.min(now + self.max_wait);
         self.admit(now, start_by)?;
@@ -239,7 +268,7 @@ impl Shared {
             queued_at: now,
             start_by,
             claim: claim.clone(),
-            answer: sender,
+            task: task(sender),
         };
         self.queue.push(job).map_err(|error| match error {
             NotQueued::Full => self.busy(),
@@ -351,29 +380,60 @@ impl Worker {
         if start >= job.start_by || !job.claim.take() {
             return;
         }
-        if job.answer.is_closed() {
+        if job.task.is_abandoned() {
             self.shared.metrics.hash_refusal("left");
             return;
         }
         self.shared
             .metrics
             .hash_wait(start.saturating_duration_since(job.queued_at).as_secs_f64());
-        let answer = self.answer(&job, start);
+        let Job {
+            tenant,
+            password,
+            task,
+            ..
+        } = job;
+        let password = password.expose_secret().as_bytes();
         // Whoever left while the hash ran does not want it.
-        let _ = job.answer.send(answer);
+        match task {
+            Task::Hash(answer) => {
+                let hash = self.hash(tenant, password, start);
+                let _ = answer.send(hash);
+            }
+            Task::Verify(stored, answer) => {
+                let stored = stored.as_ref().map(ExposeSecret::expose_secret);
+                let verified = self.timed(tenant, start, |engine| engine.verify(password, stored));
+                let _ = answer.send(verified);
+            }
+        }
     }
 
-    fn answer(&mut self, job: &Job, start: Instant) -> Result<PasswordHash, HashRefusal> {
+    fn hash(
+        &mut self,
+        tenant: TenantId,
+        password: &[u8],
+        start: Instant,
+    ) -> Result<PasswordHash, HashRefusal> {
         let salt = self.shared.entropy.bytes::<SALT_BYTES>().map_err(|error| {
-            tracing::error!(tenant = %job.tenant, %error, "no salt for a password");
+            tracing::error!(%tenant, %error, "no salt for a password");
             HashRefusal::Failed
         })?;
-        let hash = self.guarded(|engine| {
+        self.timed(tenant, start, |engine| engine.hash(password, &salt))
+    }
+
+    /// Lets `work` hash once, and notes how long it took.
+    fn timed<T>(
+        &mut self,
+        tenant: TenantId,
+        start: Instant,
+        work: impl FnOnce(&mut Engine) -> Result<T, EngineError>,
+    ) -> Result<T, HashRefusal> {
+        let done = self.guarded(|engine| {
             fail::fail_point!("hash");
-            engine.hash(job.password.expose_secret().as_bytes(), &salt)
+            work(engine)
         });
-        let Some(Ok(hash)) = hash else {
-            tracing::error!(tenant = %job.tenant, panicked = hash.is_none(), "a hash failed");
+        let Some(Ok(done)) = done else {
+            tracing::error!(%tenant, panicked = done.is_none(), "a hash failed");
             return Err(HashRefusal::Failed);
         };
         let took = self
@@ -383,7 +443,7 @@ impl Worker {
             .saturating_duration_since(start);
         self.shared.note_hash(took);
         self.shared.metrics.hash_finished(took.as_secs_f64());
-        Ok(hash)
+        Ok(done)
     }
 
     /// Lets `work` use the engine; `None` when it panicked or no memory is left. The thread goes on
@@ -596,7 +656,10 @@ mod tests {
         assert!(job.claim.take());
         let answer = async {
             tokio::time::sleep(Duration::from_millis(150)).await;
-            job.answer.send(Err(HashRefusal::Failed)).unwrap();
+            let Task::Hash(answer) = job.task else {
+                unreachable!("nothing else was asked for")
+            };
+            answer.send(Err(HashRefusal::Failed)).unwrap();
         };
         let (outcome, ()) = tokio::join!(call, answer);
         assert_eq!(outcome.unwrap_err(), HashRefusal::Failed);

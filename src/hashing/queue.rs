@@ -11,16 +11,16 @@ use std::time::Instant;
 use secrecy::SecretString;
 use tokio::sync::oneshot;
 
-use super::engine::PasswordHash;
+use super::engine::{PasswordHash, Verified};
 use super::pool::HashRefusal;
 use crate::domain::ids::TenantId;
 
-/// One password to hash. Dropped, it wipes the password and tells its caller that nothing will
+/// One password to work on. Dropped, it wipes the password and tells its caller that nothing will
 /// come.
 pub(super) struct Job {
     /// On whose behalf.
     pub(super) tenant: TenantId,
-    /// What to hash.
+    /// The password.
     pub(super) password: SecretString,
     /// Since when it waits.
     pub(super) queued_at: Instant,
@@ -28,8 +28,29 @@ pub(super) struct Job {
     pub(super) start_by: Instant,
     /// Shared with the caller: settles whether the thread begins or the caller leaves.
     pub(super) claim: Claim,
-    /// Where the hash goes.
-    pub(super) answer: oneshot::Sender<Result<PasswordHash, HashRefusal>>,
+    /// What to do with it.
+    pub(super) task: Task,
+}
+
+/// What to do with a password, and where the outcome goes.
+pub(super) enum Task {
+    /// Make a hash to store.
+    Hash(Answer<PasswordHash>),
+    /// Hold it against a stored hash; `None` stands for an account that has none.
+    Verify(Option<SecretString>, Answer<Verified>),
+}
+
+/// Where an outcome goes.
+pub(super) type Answer<T> = oneshot::Sender<Result<T, HashRefusal>>;
+
+impl Task {
+    /// Whether nobody waits for the outcome any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Hash(answer) => answer.is_closed(),
+            Self::Verify(_, answer) => answer.is_closed(),
+        }
+    }
 }
 
 /// Goes to the first of two who takes it: to the thread, which then hashes, or to the caller, who

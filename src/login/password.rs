@@ -130,6 +130,8 @@ async fn judge(
     login: Option<Login>,
 ) -> Result<Option<Login>, LoginError> {
     let stored = login.as_ref().and_then(|login| login.password_hash.clone());
+    let password = Password::to_compare(password)
+        .ok_or_else(|| LoginError::Invalid(vec![too_long(rules)]))?;
     let verified = tools
         .hashing
         .verify(rules.id, password.clone(), stored.clone(), request.deadline)
@@ -139,7 +141,7 @@ async fn judge(
         return Ok(None);
     };
     if verified == Verified::Outdated {
-        renew_hash(tools, rules, request, password, stored, &login).await;
+        renew_hash(tools, rules, request, &password, stored, &login).await;
     }
     Ok(Some(login))
 }
