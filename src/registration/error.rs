@@ -65,6 +65,12 @@ pub enum LimitKind {
     Address,
     /// The user name asked for.
     Username,
-    /// All calls of one tenant.
+    /// All registrations of one tenant.
     Tenant,
+    /// The requester's address, among logins.
+    Login,
+    /// The requester's address, among calls that send or check a code by SMS.
+    Sms,
+    /// The requester's address, among all other calls.
+    Call,
 }
