@@ -6,19 +6,19 @@ use super::Admin;
 use super::error::AdminError;
 use crate::domain::host_name::HostName;
 use crate::domain::tenant_key::TenantKey;
-use crate::domain::tenant_settings::{TenantSettings, merged};
 use crate::store::administrators::Administrator;
 use crate::store::audit::Audit;
 use crate::store::tenants::{TenantChange, TenantRecord, TenantState};
 
-/// A change as an administrator asks for it; `None` leaves things as they are.
-#[derive(Debug, Default)]
+/// A change as an administrator asks for it; `None` leaves things as they are. No `Debug`: the patch may hold secrets in
+/// clear.
+#[derive(Default)]
 pub struct TenantUpdate {
     /// The name shown to people.
     pub name: Option<String>,
     /// All host names.
     pub hosts: Option<Vec<HostName>>,
-    /// A JSON merge patch (RFC 7396) over the current settings, in which `null` switches a limit off.
+    /// A JSON merge patch (RFC 7396) over the current settings, in which `null` switches a limit off; secrets in clear.
     pub settings: Option<Value>,
     /// The version of the settings that the caller has seen; another one is refused.
     pub settings_version: Option<i32>,
@@ -52,7 +52,7 @@ impl Admin {
                 let settings = update
                     .settings
                     .as_ref()
-                    .map(|patch| patched(&tenant.settings, patch));
+                    .map(|patch| self.patched_settings(tenant.id, &tenant.settings, patch));
                 Ok(TenantChange {
                     name: update.name.clone(),
                     hosts: update.hosts.clone(),
@@ -146,13 +146,4 @@ impl Admin {
         self.directory.changed(&record).await;
         Ok(record)
     }
-}
-
-fn patched(current: &TenantSettings, patch: &Value) -> Result<TenantSettings, AdminError> {
-    let current = serde_json::to_value(current).map_err(|error| {
-        tracing::error!(%error, "settings do not serialise");
-        AdminError::Internal
-    })?;
-    let merged = merged(&current, patch);
-    TenantSettings::from_json(&merged).map_err(AdminError::Settings)
 }

@@ -1,13 +1,13 @@
 //! Creates a tenant: checks its placement, makes its first signing key, and starts to serve it at once.
 
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 
 use super::Admin;
 use super::error::AdminError;
 use crate::domain::host_name::HostName;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant_key::TenantKey;
-use crate::domain::tenant_settings::TenantSettings;
 use crate::store::administrators::Administrator;
 use crate::store::audit::Audit;
 use crate::store::settings::{Backend, DatabaseUrl};
@@ -15,8 +15,7 @@ use crate::store::signing_keys::{NewSigningKey, key_context};
 use crate::store::tenants::{NewTenant, Placement, TenantRecord, url_context};
 use crate::token::{Algorithm, NewKey};
 
-/// A tenant as an administrator asks for it.
-#[derive(Debug)]
+/// A tenant as an administrator asks for it. No `Debug`: its settings hold secrets in clear.
 pub struct TenantRequest {
     /// Its short name.
     pub key: TenantKey,
@@ -26,8 +25,8 @@ pub struct TenantRequest {
     pub hosts: Vec<HostName>,
     /// Where its rows shall live.
     pub placement: PlacementRequest,
-    /// Its first settings.
-    pub settings: TenantSettings,
+    /// Its first settings, a JSON object with secrets in clear.
+    pub settings: Value,
 }
 
 /// Where a tenant's rows shall live.
@@ -45,7 +44,7 @@ impl Admin {
     /// Creates the tenant.
     ///
     /// # Errors
-    /// [`AdminError::KeyTaken`], [`AdminError::HostTaken`], [`AdminError::Placement`].
+    /// [`AdminError::KeyTaken`], [`AdminError::HostTaken`], [`AdminError::Settings`], [`AdminError::Placement`].
     pub async fn create_tenant(
         &self,
         by: &Administrator,
@@ -55,6 +54,7 @@ impl Admin {
         if self.platform.find_tenant(&request.key).await?.is_some() {
             return Err(AdminError::KeyTaken);
         }
+        let settings = self.first_settings(id, request.settings)?;
         let placement = self.place(id, request.placement).await?;
         let key = self.new_signing_key(id)?;
         let new = NewTenant {
@@ -62,7 +62,7 @@ impl Admin {
             name: request.name,
             hosts: request.hosts,
             placement,
-            settings: request.settings,
+            settings,
         };
         let audit = Audit {
             administrator: &by.name,

@@ -12,6 +12,7 @@ mod create_tenant;
 pub mod error;
 mod invites;
 mod list_users;
+mod read_settings;
 
 pub use self::authenticate::{AdministratorToken, create_administrator};
 pub use self::change_tenant::TenantUpdate;

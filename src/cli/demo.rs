@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::migrate::migrate_all;
 use super::{CliError, output};
@@ -17,7 +17,6 @@ use crate::app::{App, AppError, open_platform};
 use crate::clock::{Clock, Entropy};
 use crate::domain::ids::AdministratorId;
 use crate::domain::tenant_key::TenantKey;
-use crate::domain::tenant_settings::{Limits, Rate, TenantSettings};
 use crate::settings::{Settings, temporary_folder, this_program};
 use crate::store::administrators::Administrator;
 use crate::store::platform_db::PlatformDb;
@@ -183,18 +182,17 @@ async fn furnish(admin: &Admin) -> Result<String, CliError> {
 }
 
 /// Wide limits: whoever tries the demo comes from one address, often with a load generator.
-fn settings() -> TenantSettings {
-    TenantSettings {
-        limits: Limits {
-            per_address: Rate::new(60_000, 60),
-            per_username: Rate::new(1_000, 60),
-            per_tenant: Rate::new(600_000, 60),
-            login_per_address: Rate::new(60_000, 60),
-            calls_per_address: Rate::new(60_000, 60),
-            ..Limits::default()
+fn settings() -> Value {
+    let rate = |calls: u32| json!({ "calls": calls, "seconds": 60 });
+    json!({
+        "limits": {
+            "per_address": rate(60_000),
+            "per_username": rate(1_000),
+            "per_tenant": rate(600_000),
+            "login_per_address": rate(60_000),
+            "calls_per_address": rate(60_000),
         },
-        ..TenantSettings::default()
-    }
+    })
 }
 
 impl Tour {

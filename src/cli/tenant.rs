@@ -49,6 +49,7 @@ enum Action {
     #[command(after_help = "Examples:
   enroll tenant set acme registration.approval=true
   enroll tenant set acme limits.per_address=null locale=en
+  enroll tenant set acme wechat.mini_program.app_id=wx1 wechat.mini_program.app_secret=@- < secret
   enroll tenant set acme --file patch.json --if-version 7")]
     Set(SetArgs),
     /// Refuse a tenant's requests until it is resumed
@@ -96,7 +97,7 @@ struct CreateArgs {
 struct SetArgs {
     /// The tenant's key
     key: String,
-    /// Settings to change; a value is JSON, or else text
+    /// Settings to change; a value is JSON, or else text; a secret is read from @- (standard input) or @FILE
     #[arg(value_name = "PATH=VALUE")]
     assignments: Vec<String>,
     /// A JSON file with a merge patch of the settings
@@ -151,7 +152,11 @@ pub async fn run(args: TenantArgs) -> Result<(), CliError> {
         Action::Set(set) => {
             let path = ["tenants", &set.key.clone()];
             client
-                .call(Method::PATCH, &path, Some(&set_body(set)?))
+                .call(
+                    Method::PATCH,
+                    &path,
+                    Some(&set_body(set, admin.token_stdin)?),
+                )
                 .await?
         }
         Action::Suspend { key } => {
@@ -227,20 +232,24 @@ fn create_body(args: CreateArgs, stdin_is_taken: bool) -> Result<Value, CliError
         );
     }
     if !args.assignments.is_empty() {
-        let settings = settings_patch::assign(Map::new(), &args.assignments)?;
+        let settings = settings_patch::assign(
+            Map::new(),
+            &args.assignments,
+            stdin_is_taken || args.own_url_stdin,
+        )?;
         attributes.insert("settings".into(), settings.into());
     }
     Ok(body(attributes))
 }
 
-fn set_body(args: SetArgs) -> Result<Value, CliError> {
+fn set_body(args: SetArgs, stdin_is_taken: bool) -> Result<Value, CliError> {
     let mut attributes = Map::new();
     if args.file.is_some() || !args.assignments.is_empty() {
         let base = args
             .file
             .as_deref()
             .map_or_else(|| Ok(Map::new()), read_patch)?;
-        let settings = settings_patch::assign(base, &args.assignments)?;
+        let settings = settings_patch::assign(base, &args.assignments, stdin_is_taken)?;
         attributes.insert("settings".into(), settings.into());
     }
     if let Some(name) = args.name {
@@ -393,7 +402,7 @@ mod tests {
     fn body_of(line: &[&str]) -> Result<Value, CliError> {
         match action(line).unwrap() {
             Action::Create(args) => create_body(args, false),
-            Action::Set(args) => set_body(args),
+            Action::Set(args) => set_body(args, false),
             other => panic!("{other:?} has no body"),
         }
     }

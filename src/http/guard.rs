@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use actix_web::HttpResponse;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
@@ -13,10 +12,12 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use actix_web::{HttpMessage, HttpResponse};
 use futures_util::FutureExt;
 use tracing::Instrument;
 
 use super::answer::refuse;
+use super::cors::AllowedOrigin;
 use super::error_document::Refusal;
 use super::language::choose;
 use super::routes::label;
@@ -94,7 +95,7 @@ impl Guard {
     }
 
     /// What every answer of this listener carries.
-    fn mark(&self, response: &mut HttpResponse<BoxBody>, id: &str) {
+    fn mark(&self, response: &mut HttpResponse<BoxBody>, id: &str, origin: &AllowedOrigin) {
         if self.state.closing.load(Ordering::Acquire) {
             response
                 .head_mut()
@@ -108,6 +109,7 @@ impl Guard {
             HeaderName::from_static("x-content-type-options"),
             HeaderValue::from_static("nosniff"),
         );
+        origin.mark(headers);
     }
 
     fn request_id(&self) -> String {
@@ -136,6 +138,8 @@ pub(super) async fn guard(
     let languages = languages(request.headers());
     let id = guard.request_id();
     let span = tracing::info_span!("request", id, method);
+    let origin = AllowedOrigin::default();
+    request.extensions_mut().insert(origin.clone());
     let outcome = match guard.enter() {
         Some(_at_work) => run(&guard, request, next).instrument(span).await,
         None => {
@@ -155,7 +159,7 @@ pub(super) async fn guard(
                 label(response.request().match_pattern().as_deref()),
                 response.status(),
             );
-            guard.mark(response.response_mut(), &id);
+            guard.mark(response.response_mut(), &id, &origin);
             Ok(response)
         }
         // The request went into the handler and did not come back, so its route is not known any more.
@@ -163,7 +167,7 @@ pub(super) async fn guard(
             let language = choose(languages.as_deref(), Language::default());
             let mut response = refuse(&refusal, Dialect::Standard, language);
             count("none", response.status());
-            guard.mark(&mut response, &id);
+            guard.mark(&mut response, &id, &origin);
             Err(InternalError::from_response("refused by the guard", response).into())
         }
     }

@@ -10,7 +10,9 @@
 pub mod admin;
 mod answer;
 mod body;
+mod cors;
 pub mod error_document;
+mod forum;
 mod guard;
 mod health;
 mod jwks;

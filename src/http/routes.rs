@@ -8,7 +8,7 @@ use super::answer::refuse;
 use super::error_document::Refusal;
 use super::language::choose;
 use super::site::languages;
-use super::{health, jwks, metrics, register};
+use super::{forum, health, jwks, metrics, register};
 use crate::domain::dialect::Dialect;
 use crate::domain::language::Language;
 
@@ -16,6 +16,8 @@ use crate::domain::language::Language;
 const PATTERNS: &[&str] = &[
     "/api/register",
     "/t/{tenant}/api/register",
+    "/api/forum",
+    "/t/{tenant}/api/forum",
     "/.well-known/jwks.json",
     "/t/{tenant}/.well-known/jwks.json",
     "/livez",
@@ -43,6 +45,9 @@ pub(super) fn label(pattern: Option<&str>) -> &'static str {
 pub(super) fn public(app: &mut ServiceConfig) {
     for path in ["/api/register", "/t/{tenant}/api/register"] {
         app.service(only(path, register::METHODS).route(web::post().to(register::register)));
+    }
+    for path in ["/api/forum", "/t/{tenant}/api/forum"] {
+        app.service(read(path, forum::METHODS, forum::forum));
     }
     for path in [
         "/.well-known/jwks.json",

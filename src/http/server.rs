@@ -10,6 +10,7 @@ use actix_web::web::Data;
 use actix_web::{App, HttpServer, middleware};
 
 use super::admin::Operators;
+use super::cors::cors;
 use super::guard::{Guard, guard};
 use super::health::Readiness;
 use super::routes;
@@ -48,7 +49,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// The public listener: registration and keys.
+/// The public listener: registration, what clients read before it, and keys.
 ///
 /// # Errors
 /// When the socket cannot be used.
@@ -69,6 +70,7 @@ pub fn public(
         App::new()
             .app_data(site.clone())
             .app_data(listener_guard.clone())
+            .wrap(middleware::from_fn(cors))
             .wrap(middleware::from_fn(guard))
             .configure(routes::public)
     });

@@ -55,7 +55,9 @@ impl Site {
             dialect: Dialect::Standard,
             language: choose(asked.as_deref(), Language::default()),
         };
-        let tenant = self.find_tenant(request).await.map_err(unknown)?;
+        let path_key = request.match_info().get("tenant");
+        let found = self.find_tenant(request, path_key).await;
+        let tenant = found.map_err(unknown)?;
         let settings = &tenant.record.settings;
         let language = choose(asked.as_deref(), settings.locale);
         let dialect = settings.dialect;
@@ -92,7 +94,12 @@ impl Site {
         SocketAddr::new(address, peer.port())
     }
 
-    async fn find_tenant(&self, request: &HttpRequest) -> Result<Arc<Tenant>, Refusal> {
+    /// The tenant that the request names, if it serves; `path_key` is what its path names.
+    pub(super) async fn find_tenant(
+        &self,
+        request: &HttpRequest,
+        path_key: Option<&str>,
+    ) -> Result<Arc<Tenant>, Refusal> {
         let rules = NamingRules {
             by_host: self.settings.name_by_host,
             by_header: self.settings.name_by_header,
@@ -113,7 +120,7 @@ impl Site {
                 .get_all("x-tenant-id")
                 .map(|value| value.as_bytes())
                 .collect(),
-            path_key: request.match_info().get("tenant"),
+            path_key,
         };
         let names = name_tenant(&rules, &parts)?;
         let by_host = match &names.host {

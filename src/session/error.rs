@@ -48,8 +48,18 @@ pub enum LimitKind {
     Address,
     /// The user name asked for.
     Username,
-    /// All calls of one tenant.
+    /// All registrations of one tenant.
     Tenant,
+    /// The requester's address, for logins.
+    Login,
+    /// The requester's address, for codes by SMS.
+    Sms,
+    /// The requester's address, for all other calls.
+    Call,
+    /// Messages to one phone number.
+    Phone,
+    /// The tenant's messages of a day.
+    SmsBudget,
 }
 
 /// After how long a caller may try again when something that is needed does not answer.

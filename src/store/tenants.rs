@@ -115,7 +115,7 @@ impl TenantRecord {
         let hosts: Vec<&str> = self.hosts.iter().map(HostName::as_str).collect();
         json!({
             "key": self.key.as_str(), "name": self.name, "state": self.state.as_str(), "hosts": hosts,
-            "settings": self.settings, "settings_version": self.settings_version,
+            "settings": self.settings.masked(), "settings_version": self.settings_version,
         })
     }
 }

@@ -363,7 +363,7 @@ impl Metrics {
             .inc();
     }
 
-    /// Counts a request refused by a rate limit: `address`, `username` or `tenant`.
+    /// Counts a request refused by a rate limit: `address`, `username`, `tenant`, `login`, `sms` or `call`.
     pub fn limiter_refusal(&self, limit: &'static str) {
         self.series
             .limiter_refusals

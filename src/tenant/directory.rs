@@ -22,7 +22,7 @@ use super::launcher::Launcher;
 use super::message::{Ask, InvitesIssued, PublicKeys, Reconfigure, Register};
 use super::names::{Issuers, Names, Tenant};
 use super::placement::Databases;
-use super::rate_limit::{Limited, Standing};
+use super::rate_limit::{CallKind, Limited, Standing};
 use super::settings::TenantsSettings;
 use super::slot::{Call, Gate, GateMeans, Slot};
 use crate::clock::{Clock, Entropy};
@@ -446,7 +446,7 @@ fn judge(
             .map_or_else(|_| raw.to_owned(), |name| name.canonical().to_owned())
     });
     gate.limits
-        .check(request.requester.ip(), name.as_deref())
+        .check(CallKind::Register, request.requester.ip(), name.as_deref())
         .map_err(|limited: Limited| {
             *standing = limited.standing;
             CallError::TooMany(limited.kind, limited.retry_after).into()

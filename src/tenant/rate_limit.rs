@@ -1,4 +1,5 @@
-//! One tenant's rate limiters: governor's, keyed by address and by user name, and one for the whole tenant.
+//! One tenant's rate limiters: governor's, keyed by address (one for each kind of call) and by user name, and one for the
+//! whole tenant.
 //!
 //! They are made by the tenant's actor, checked at the door through the slot, and outlive the actor. Keyed state is
 //! bounded: beyond the bound new keys share a fixed number of cells, so that made-up keys cost no memory and still
@@ -22,6 +23,19 @@ use crate::telemetry::metrics::Metrics;
 
 type Keyed = RateLimiter<u64, DashMapStateStore<u64>, QuantaClock, StateInformationMiddleware>;
 type Direct = RateLimiter<NotKeyed, InMemoryState, QuantaClock, StateInformationMiddleware>;
+
+/// What kind of call meets the limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallKind {
+    /// A registration: counts per address, per user name, and for the whole tenant.
+    Register,
+    /// A login.
+    Login,
+    /// Sending or checking a code by SMS.
+    Sms,
+    /// Any other call.
+    Call,
+}
 
 /// What a caller may still do under the address limit: the RateLimit fields of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +66,9 @@ pub struct RateLimits {
     hasher: std::collections::hash_map::RandomState,
     address: Option<KeyedLimit>,
     username: Option<KeyedLimit>,
+    login: Option<KeyedLimit>,
+    sms: Option<KeyedLimit>,
+    call: Option<KeyedLimit>,
     tenant: Option<Direct>,
     metrics: Metrics,
 }
@@ -85,6 +102,9 @@ impl RateLimits {
             hasher: std::collections::hash_map::RandomState::new(),
             address: keyed(limits.per_address),
             username: keyed(limits.per_username),
+            login: keyed(limits.login_per_address),
+            sms: keyed(limits.sms_per_address),
+            call: keyed(limits.calls_per_address),
             tenant: limits.per_tenant.and_then(quota).map(|quota| {
                 Direct::new(quota, InMemoryState::default(), clock.clone())
                     .with_middleware::<StateInformationMiddleware>()
@@ -106,6 +126,9 @@ impl RateLimits {
             self.limits.per_address,
             self.limits.per_username,
             self.limits.per_tenant,
+            self.limits.login_per_address,
+            self.limits.sms_per_address,
+            self.limits.calls_per_address,
         ]
         .into_iter()
         .flatten()
@@ -114,31 +137,55 @@ impl RateLimits {
         .unwrap_or_default()
     }
 
-    /// Counts a call against every limit, the most personal first.
+    /// Counts a call against every limit of its kind, the most personal first. Only registrations have a user name to count
+    /// by and a limit for the whole tenant.
     ///
     /// # Errors
     /// [`Limited`] by the first limit that says no.
     pub fn check(
         &self,
+        kind: CallKind,
         address: IpAddr,
         username: Option<&str>,
     ) -> Result<Option<Standing>, Limited> {
-        let mut standing = None;
-        if let Some(limit) = &self.address {
-            let key = self.hasher.hash_one(network(address));
-            match limit.check(key) {
-                Ok(remaining) => standing = Some(limit.standing(remaining)),
-                Err(until) => {
-                    let wait = until.wait_time_from(self.clock.now());
-                    let standing = Standing {
-                        rate: limit.rate,
-                        remaining: 0,
-                        reset: wait,
-                    };
-                    return Err(self.limited(LimitKind::Address, wait, Some(standing)));
-                }
+        let by_address = |limit, kind| self.check_address(limit, kind, address);
+        match kind {
+            CallKind::Register => {
+                let standing = by_address(&self.address, LimitKind::Address)?;
+                self.check_registration(username, standing)
+            }
+            CallKind::Login => by_address(&self.login, LimitKind::Login),
+            CallKind::Sms => by_address(&self.sms, LimitKind::Sms),
+            CallKind::Call => by_address(&self.call, LimitKind::Call),
+        }
+    }
+
+    fn check_address(
+        &self,
+        limit: &Option<KeyedLimit>,
+        kind: LimitKind,
+        address: IpAddr,
+    ) -> Result<Option<Standing>, Limited> {
+        let Some(limit) = limit else { return Ok(None) };
+        match limit.check(self.hasher.hash_one(network(address))) {
+            Ok(remaining) => Ok(Some(limit.standing(remaining))),
+            Err(until) => {
+                let wait = until.wait_time_from(self.clock.now());
+                let standing = Standing {
+                    rate: limit.rate,
+                    remaining: 0,
+                    reset: wait,
+                };
+                Err(self.limited(kind, wait, Some(standing)))
             }
         }
+    }
+
+    fn check_registration(
+        &self,
+        username: Option<&str>,
+        standing: Option<Standing>,
+    ) -> Result<Option<Standing>, Limited> {
         if let (Some(limit), Some(name)) = (&self.username, username)
             && let Err(until) = limit.check(self.hasher.hash_one(name))
         {
@@ -155,11 +202,14 @@ impl RateLimits {
     }
 
     /// Forgets keys that are back at their full quota.
-    pub(super) fn prune(&self) -> [(LimitKind, usize); 2] {
+    pub(super) fn prune(&self) -> [(LimitKind, usize); 5] {
         let prune = |limit: &Option<KeyedLimit>| limit.as_ref().map_or(0, KeyedLimit::prune);
         [
             (LimitKind::Address, prune(&self.address)),
             (LimitKind::Username, prune(&self.username)),
+            (LimitKind::Login, prune(&self.login)),
+            (LimitKind::Sms, prune(&self.sms)),
+            (LimitKind::Call, prune(&self.call)),
         ]
     }
 
@@ -184,6 +234,9 @@ pub(super) fn kind_name(kind: LimitKind) -> &'static str {
         LimitKind::Address => "address",
         LimitKind::Username => "username",
         LimitKind::Tenant => "tenant",
+        LimitKind::Login => "login",
+        LimitKind::Sms => "sms",
+        LimitKind::Call => "call",
     }
 }
 
@@ -292,16 +345,24 @@ mod tests {
     #[test]
     fn an_ipv6_network_is_one_requester() {
         let limits = rate_limits(limits(2), 100);
-        assert!(limits.check("2001:db8::1".parse().unwrap(), None).is_ok());
-        assert!(limits.check("2001:db8::2".parse().unwrap(), None).is_ok());
+        assert!(
+            limits
+                .check(CallKind::Register, "2001:db8::1".parse().unwrap(), None)
+                .is_ok()
+        );
+        assert!(
+            limits
+                .check(CallKind::Register, "2001:db8::2".parse().unwrap(), None)
+                .is_ok()
+        );
         let refused = limits
-            .check("2001:db8::3".parse().unwrap(), None)
+            .check(CallKind::Register, "2001:db8::3".parse().unwrap(), None)
             .unwrap_err();
         assert_eq!(refused.kind, LimitKind::Address);
         assert!(refused.retry_after > Duration::from_secs(60));
         assert!(
             limits
-                .check("2001:db8:0:1::1".parse().unwrap(), None)
+                .check(CallKind::Register, "2001:db8:0:1::1".parse().unwrap(), None)
                 .is_ok()
         );
     }
@@ -311,7 +372,11 @@ mod tests {
         let limits = rate_limits(limits(1), 5_000);
         let mut passed = 0;
         for number in 0..100_000_u32 {
-            passed += u32::from(limits.check(IpAddr::V4(number.into()), None).is_ok());
+            passed += u32::from(
+                limits
+                    .check(CallKind::Register, IpAddr::V4(number.into()), None)
+                    .is_ok(),
+            );
         }
         let keys = limits.address.as_ref().unwrap().limiter.len();
         let bound = 5_000 + 256 + 1024;
@@ -333,10 +398,52 @@ mod tests {
         let limits = rate_limits(off, 10);
         for _ in 0..1000 {
             assert_eq!(
-                limits.check("127.0.0.1".parse().unwrap(), Some("a")),
+                limits.check(CallKind::Register, "127.0.0.1".parse().unwrap(), Some("a")),
                 Ok(None)
             );
         }
         assert_eq!(limits.longest_window(), Duration::ZERO);
+    }
+
+    #[test]
+    fn each_kind_of_call_has_a_limit_of_its_own() {
+        let address = "192.0.2.1".parse().unwrap();
+        let limits = rate_limits(
+            Limits {
+                login_per_address: Rate::new(2, 60),
+                sms_per_address: Rate::new(1, 60),
+                calls_per_address: Rate::new(3, 60),
+                per_tenant: Rate::new(1, 7200),
+                ..limits(4)
+            },
+            10,
+        );
+        for (kind, calls, limit) in [
+            (CallKind::Login, 2, LimitKind::Login),
+            (CallKind::Sms, 1, LimitKind::Sms),
+            (CallKind::Call, 3, LimitKind::Call),
+        ] {
+            for left in (0..calls).rev() {
+                let standing = limits.check(kind, address, Some("a")).unwrap().unwrap();
+                assert_eq!(standing.remaining, left, "{kind:?}");
+            }
+            let refused = limits.check(kind, address, Some("a")).unwrap_err();
+            assert_eq!(
+                (refused.kind, refused.standing.unwrap().remaining),
+                (limit, 0)
+            );
+            assert!(
+                limits
+                    .check(kind, "192.0.2.2".parse().unwrap(), None)
+                    .is_ok()
+            );
+        }
+        // The tenant's one registration is still there: no other call counts against it.
+        assert!(limits.check(CallKind::Register, address, None).is_ok());
+        let refused = limits.check(CallKind::Register, address, None).unwrap_err();
+        assert_eq!(refused.kind, LimitKind::Tenant);
+        assert_eq!(limits.longest_window(), Duration::from_secs(7200));
+        let kept = limits.prune().map(|(_, keys)| keys);
+        assert_eq!(kept, [1, 0, 2, 2, 2]);
     }
 }

@@ -4,6 +4,7 @@ mod check;
 mod check_providers;
 mod providers;
 mod read;
+mod secrets;
 #[cfg(test)]
 mod tests;
 
@@ -16,10 +17,10 @@ use super::language::Language;
 use super::password::CharacterClass;
 
 pub use self::providers::{
-    CaptchaRules, CaptchaSettings, SECRETS, SmsRules, SmsSettings, WechatAppSettings,
-    WechatSettings,
+    CaptchaRules, CaptchaSettings, SmsRules, SmsSettings, WechatAppSettings, WechatSettings,
 };
 pub use self::read::merged;
+pub use self::secrets::{MASK, SECRETS, value_at};
 
 /// The limits that `null` switches off.
 const LIMITS: [&str; 7] = [

@@ -1,23 +1,10 @@
 //! A tenant's accounts at WeChat, at an SMS provider and at a captcha provider, and the rules of their use.
 //!
-//! Secrets stand sealed ([`SealedText`]); [`SECRETS`] lists where.
+//! Secrets stand sealed ([`SealedText`]); `SECRETS` lists where.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::sealed::SealedText;
-
-/// The dotted paths at which a secret stands. What is sealed, masked and kept out of arguments is decided by this list.
-pub const SECRETS: [&str; 9] = [
-    "wechat.official_account.app_secret",
-    "wechat.open_platform.app_secret",
-    "wechat.mini_program.app_secret",
-    "sms.secret_key",
-    "sms.access_key_secret",
-    "sms.key",
-    "captcha.secret_key",
-    "captcha.app_secret_key",
-    "captcha.secret",
-];
 
 /// The tenant's apps at WeChat (`docs/contract.md`, section 8). An absent one switches its way to log in off.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

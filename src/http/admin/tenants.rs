@@ -9,12 +9,11 @@ use super::super::answer::document;
 use super::super::error_document::Refusal;
 use super::document::{Attributes, list as page_of, query, text};
 use super::{Operators, as_administrator, read_attributes, tenant_key, unprocessable};
-use crate::admin::error::AdminError;
 use crate::admin::{PlacementRequest, TenantRequest, TenantUpdate};
 use crate::domain::host_name::HostName;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant_key::TenantKey;
-use crate::domain::tenant_settings::{SettingsFault, TenantSettings};
+use crate::domain::tenant_settings::SettingsFault;
 use crate::store::settings::Backend;
 use crate::store::tenants::{Placement, TenantRecord, TenantState};
 
@@ -36,8 +35,7 @@ pub(crate) async fn create(
         let name = attributes.take("name", "text of at most 200 characters", text(200));
         let hosts = attributes.take("hosts", HOSTS, hosts);
         let placement = attributes.take("placement", PLACEMENT, placement);
-        let settings =
-            attributes.take("settings", "an object", |value| Some(read_settings(&value)));
+        let settings = attributes.take("settings", "an object", Some);
         attributes.finish()?;
         let key = key.ok_or(Refusal::Call(CallError::Internal))?;
         let wanted = TenantRequest {
@@ -45,7 +43,7 @@ pub(crate) async fn create(
             key,
             hosts: hosts.unwrap_or_default(),
             placement: placement.unwrap_or(PlacementRequest::OwnFile),
-            settings: settings.unwrap_or_else(|| Ok(TenantSettings::default()))?,
+            settings: settings.unwrap_or_else(|| json!({})),
         };
         let record = operators.admin.create_tenant(&by, wanted).await?;
         Ok(shown(&operators, StatusCode::CREATED, &record))
@@ -176,10 +174,6 @@ fn placement(value: Value) -> Option<PlacementRequest> {
     }
 }
 
-fn read_settings(value: &Value) -> Result<TenantSettings, AdminError> {
-    TenantSettings::from_json(value).map_err(AdminError::Settings)
-}
-
 fn shown(operators: &Operators, status: StatusCode, record: &TenantRecord) -> HttpResponse {
     let warnings: Vec<Value> = record
         .settings
@@ -210,7 +204,7 @@ fn resource(operators: &Operators, record: &TenantRecord) -> Value {
             "state": record.state.as_str(),
             "hosts": hosts,
             "placement": placement,
-            "settings": record.settings,
+            "settings": record.settings.masked(),
             "settings_version": record.settings_version,
             "created_at": record.created_at.to_rfc3339(0),
             "updated_at": record.updated_at.to_rfc3339(0),

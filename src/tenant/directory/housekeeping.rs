@@ -171,7 +171,7 @@ impl Directory {
                 *keys.entry(kind_name(kind)).or_default() += count;
             }
         }
-        for kind in ["address", "username"] {
+        for kind in ["address", "username", "login", "sms", "call"] {
             self.0
                 .metrics
                 .limiter_keys(kind, keys.get(kind).copied().unwrap_or(0));
