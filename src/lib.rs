@@ -8,7 +8,8 @@
 //! 3. [`admin`]: what administrators can do, each effect audited;
 //! 4. [`tenant`]: the directory of tenants and the actor of each; the only room that knows actors;
 //! 5. [`registration`]: the pipeline that turns a request into an account;
-//! 6. [`store`], [`hashing`], [`token`]: databases, password hashes, signed tokens; they never import each other;
+//! 6. [`store`], [`hashing`], [`provider`], [`token`]: databases, password hashes, other people's services, signed
+//!    tokens; they never import each other;
 //! 7. [`domain`], [`telemetry`], [`clock`]: parsed values, what operators see, time and randomness.
 //!
 //! `docs/architecture.md` walks through them with one request.
@@ -20,6 +21,7 @@ pub mod clock;
 pub mod domain;
 pub mod hashing;
 pub mod http;
+pub mod provider;
 pub mod registration;
 pub mod settings;
 pub mod shutdown;
