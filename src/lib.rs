@@ -7,10 +7,12 @@
 //! 2. [`http`]: everything that knows HTTP, status codes and contract texts;
 //! 3. [`admin`]: what administrators can do, each effect audited;
 //! 4. [`tenant`]: the directory of tenants and the actor of each; the only room that knows actors;
-//! 5. [`registration`]: the pipeline that turns a request into an account;
-//! 6. [`session`]: the gate that every path to a token passes, and the check of tokens that come back;
-//! 7. [`store`], [`hashing`], [`token`]: databases, password hashes, signed tokens; they never import each other;
-//! 8. [`domain`], [`telemetry`], [`clock`]: parsed values, what operators see, time and randomness.
+//! 5. [`login`], [`membership`]: ways into an account, and what members may see and do;
+//! 6. [`registration`]: the pipeline that turns a request into an account;
+//! 7. [`session`]: the gate that every path to a token passes, and the check of tokens that come back;
+//! 8. [`store`], [`hashing`], [`provider`], [`token`]: databases, password hashes, other people's services, signed
+//!    tokens; they never import each other;
+//! 9. [`domain`], [`telemetry`], [`clock`]: parsed values, what operators see, time and randomness.
 //!
 //! `docs/architecture.md` walks through them with one request.
 
@@ -21,6 +23,9 @@ pub mod clock;
 pub mod domain;
 pub mod hashing;
 pub mod http;
+pub mod login;
+pub mod membership;
+pub mod provider;
 pub mod registration;
 pub mod session;
 pub mod settings;

@@ -19,6 +19,7 @@ pub use error::{SettingFault, SettingsError};
 
 use crate::hashing::settings::HashingSettings;
 use crate::http::settings::HttpSettings;
+use crate::provider::settings::ProviderSettings;
 use crate::store::settings::{DatabaseSettings, PlatformSettings, SharedDatabaseSettings};
 use crate::telemetry::settings::TelemetrySettings;
 use crate::tenant::settings::TenantsSettings;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub tenants: TenantsSettings,
     /// The hash pool.
     pub hashing: HashingSettings,
+    /// WeChat, senders of text messages, CAPTCHAs.
+    pub provider: ProviderSettings,
     /// Logs and metrics.
     pub telemetry: TelemetrySettings,
     /// The master key.
@@ -121,6 +124,7 @@ impl Settings {
             ("database".to_owned(), self.database.check()),
             ("tenants".to_owned(), self.tenants.check()),
             ("hashing".to_owned(), self.hashing.check()),
+            ("provider".to_owned(), self.provider.check()),
             ("telemetry".to_owned(), self.telemetry.check()),
             ("secrets".to_owned(), self.secrets.check()),
         ];

@@ -18,12 +18,16 @@ use super::{SettingFault, Settings, SettingsError};
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 const DEFAULTS_NAME: &str = "default.toml";
 
-/// The section whose children have names of the operator's choice.
-const NAMED: &str = "databases";
+/// The sections whose children have names of the operator's choice, and what is put for the required key of a child
+/// while another of its keys is tried.
+const NAMED: &[(&[&str], &str)] = &[
+    (&["databases"], "sqlite::memory:"),
+    (&["provider", "sms_gateways"], "http://localhost"),
+];
 /// In the defaults, stands for any such name.
 const ANY_NAME: &str = "*";
-/// Required in each such child, and what is put there while another of its keys is tried.
-const REQUIRED: (&str, &str) = ("url", "sqlite::memory:");
+/// Required in each such child.
+const REQUIRED: &str = "url";
 
 /// Settings on their way: what has been read so far, and what was wrong with it.
 pub(super) struct Layers {
@@ -49,8 +53,10 @@ impl Layers {
             }],
         })?;
         let mut defaults = shape.clone();
-        if let Some(named) = defaults.get_mut(NAMED) {
-            *named = Value::Object(Map::new());
+        for (section, _) in NAMED {
+            if let Some(named) = value_at(&mut defaults, section) {
+                *named = Value::Object(Map::new());
+            }
         }
         Ok(Self {
             shape,
@@ -132,7 +138,7 @@ impl Layers {
         let is_section = path.is_empty() || matches!(self.shape_at(path), Some(Value::Object(_)));
         match value {
             Value::Object(children) if is_section => {
-                if let [NAMED, _] = path {
+                if child_of_named(path).is_some_and(|child| child.rest.is_empty()) {
                     // Even an empty child is there, and lacks its required key.
                     place_at(&mut self.merged, &self.shape, path);
                     self.sources.insert(path.join("."), source.to_owned());
@@ -168,13 +174,9 @@ impl Layers {
 
     fn try_alone(&self, path: &[&str], value: Value) -> Result<(), serde_json::Error> {
         let mut whole = self.defaults.clone();
-        if let [NAMED, name, _] = path {
-            put(
-                &mut whole,
-                &self.shape,
-                &[NAMED, name, REQUIRED.0],
-                REQUIRED.1.into(),
-            );
+        if let Some(child) = child_of_named(path) {
+            let required = [child.section, &[child.name, REQUIRED]].concat();
+            put(&mut whole, &self.shape, &required, child.example.into());
         }
         put(&mut whole, &self.shape, path, value);
         serde_json::from_value::<Settings>(whole).map(drop)
@@ -182,20 +184,21 @@ impl Layers {
 
     /// Reports named children without their required key, and fills it in so that their other keys are checked too.
     fn complete_named(&mut self) {
-        let Some(Value::Object(named)) = self.merged.get_mut(NAMED) else {
-            return;
-        };
-        let (required, example) = REQUIRED;
         let mut incomplete = Vec::new();
-        for (name, child) in named {
-            let Some(value) = child.get_mut(required).filter(|value| **value == "") else {
+        for (section, example) in NAMED {
+            let Some(Value::Object(named)) = value_at(&mut self.merged, section) else {
                 continue;
             };
-            *value = example.into();
-            incomplete.push(format!("{NAMED}.{name}"));
+            for (name, child) in named {
+                let Some(value) = child.get_mut(REQUIRED).filter(|value| **value == "") else {
+                    continue;
+                };
+                *value = (*example).into();
+                incomplete.push(format!("{}.{name}", section.join(".")));
+            }
         }
         for name in incomplete {
-            let key = format!("{name}.{required}");
+            let key = format!("{name}.{REQUIRED}");
             // A value that did not pass has been reported already.
             if self.faults.iter().all(|fault| fault.key != key) {
                 let source = self.source_of(&name);
@@ -218,12 +221,16 @@ impl Layers {
 
     /// What the defaults hold at a path; any well-formed name stands for the star.
     fn shape_at(&self, path: &[&str]) -> Option<&Value> {
-        path.iter()
-            .enumerate()
-            .try_fold(&self.shape, |shape, (depth, name)| match path {
-                [NAMED, ..] if depth == 1 => shape.get(ANY_NAME).filter(|_| is_name(name)),
-                _ => shape.get(*name),
-            })
+        let Some(child) = child_of_named(path) else {
+            return path
+                .iter()
+                .try_fold(&self.shape, |shape, name| shape.get(*name));
+        };
+        let star = [child.section, &[ANY_NAME], child.rest].concat();
+        let shape = star
+            .iter()
+            .try_fold(&self.shape, |shape, name| shape.get(*name));
+        shape.filter(|_| is_name(child.name))
     }
 
     fn fault(&mut self, source: &str, key: &str, text: impl Into<String>) {
@@ -238,13 +245,44 @@ impl Layers {
 
 /// The place of a value that the shape knows; a named child that is not there yet starts as the star's copy.
 fn place_at<'a>(tree: &'a mut Value, shape: &Value, path: &[&str]) -> Option<&'a mut Value> {
-    if let [NAMED, name, ..] = path
-        && let Some(star) = shape.get(NAMED).and_then(|named| named.get(ANY_NAME))
-        && let Some(Value::Object(children)) = tree.get_mut(NAMED)
+    if let Some(child) = child_of_named(path)
+        && let Some(named) = child
+            .section
+            .iter()
+            .try_fold(shape, |shape, name| shape.get(*name))
+        && let Some(star) = named.get(ANY_NAME)
+        && let Some(Value::Object(children)) = value_at(tree, child.section)
     {
-        children.entry(*name).or_insert_with(|| star.clone());
+        children.entry(child.name).or_insert_with(|| star.clone());
     }
+    value_at(tree, path)
+}
+
+fn value_at<'a>(tree: &'a mut Value, path: &[&str]) -> Option<&'a mut Value> {
     path.iter().try_fold(tree, |node, name| node.get_mut(*name))
+}
+
+/// What a path says of a child whose name the operator chose.
+struct NamedChild<'a> {
+    /// The section of such children.
+    section: &'static [&'static str],
+    /// An example for the required key.
+    example: &'static str,
+    name: &'a str,
+    /// What of the path lies within the child.
+    rest: &'a [&'a str],
+}
+
+fn child_of_named<'a>(path: &'a [&'a str]) -> Option<NamedChild<'a>> {
+    NAMED.iter().find_map(|(section, example)| {
+        let (name, rest) = path.strip_prefix(*section)?.split_first()?;
+        Some(NamedChild {
+            section,
+            example,
+            name,
+            rest,
+        })
+    })
 }
 
 fn put(tree: &mut Value, shape: &Value, path: &[&str], value: Value) {
@@ -304,9 +342,9 @@ fn kind(value: &Value) -> &'static str {
 }
 
 fn unknown(path: &[&str]) -> &'static str {
-    match path {
-        [_] => "unknown section",
-        [NAMED, name, ..] if !is_name(name) => "is no name: 1 to 63 of a-z 0-9 _ -",
+    match (path, child_of_named(path)) {
+        ([_], _) => "unknown section",
+        (_, Some(child)) if !is_name(child.name) => "is no name: 1 to 63 of a-z 0-9 _ -",
         _ => "unknown key",
     }
 }

@@ -38,6 +38,9 @@ const DATABASE_SECONDS: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0,
 ];
 
+/// Upper bounds in seconds for one operation with a provider: from a neighbour to its deadline of 3 s and beyond.
+const PROVIDER_SECONDS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0];
+
 /// The counters and gauges of one server. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -72,6 +75,9 @@ struct Series {
     database_seconds: HistogramVec,
     invite_hints: IntCounterVec,
     invite_hint_entries: IntGauge,
+    provider_calls: IntCounterVec,
+    provider_seconds: HistogramVec,
+    provider_breakers_open: IntGaugeVec,
     ready: Gauge,
     log_lines_dropped: IntCounter,
     /// How many dropped lines `log_lines_dropped` already holds; the log itself counts for the
@@ -197,6 +203,22 @@ impl Metrics {
             invite_hint_entries: build.gauge(
                 "invite_hint_entries",
                 "Entries in the cache of invite hints.",
+            )?,
+            provider_calls: build.counters(
+                "provider_calls_total",
+                "Operations with a provider by how they ended.",
+                &["provider", "outcome"],
+            )?,
+            provider_seconds: build.histograms(
+                "provider_seconds",
+                "Time of one operation with a provider, in seconds.",
+                &["provider"],
+                PROVIDER_SECONDS,
+            )?,
+            provider_breakers_open: build.gauges(
+                "provider_breakers_open",
+                "Tenants whose breaker for a provider is open.",
+                &["provider"],
             )?,
             ready: build.register(Gauge::new(
                 full_name("ready"),
@@ -411,6 +433,39 @@ impl Metrics {
         self.series
             .invite_hint_entries
             .set(i64::try_from(entries).unwrap_or(i64::MAX));
+    }
+
+    /// Counts an operation with a provider, and its time: `ok`, `refused`, `busy` or `unavailable`.
+    pub fn provider_call(&self, provider: &'static str, outcome: &'static str, seconds: f64) {
+        self.provider_refusal(provider, outcome);
+        self.series
+            .provider_seconds
+            .with_label_values(&[provider])
+            .observe(seconds);
+    }
+
+    /// Counts an operation that was not begun: `breaker_open` or `bulkhead_full`.
+    pub fn provider_refusal(&self, provider: &'static str, outcome: &'static str) {
+        self.series
+            .provider_calls
+            .with_label_values(&[provider, outcome])
+            .inc();
+    }
+
+    /// Counts a tenant's breaker that opened.
+    pub fn provider_breaker_opened(&self, provider: &'static str) {
+        self.series
+            .provider_breakers_open
+            .with_label_values(&[provider])
+            .inc();
+    }
+
+    /// Counts an open breaker that closed, or whose tenant is no longer live.
+    pub fn provider_breaker_closed(&self, provider: &'static str) {
+        self.series
+            .provider_breakers_open
+            .with_label_values(&[provider])
+            .dec();
     }
 
     /// Whether the server takes work.

@@ -1,0 +1,186 @@
+//! Other people's services: WeChat, senders of text messages, CAPTCHAs.
+//!
+//! One [`ProviderClient`] serves the process; each tenant's actor has [`TenantProviders`], with breakers and bulkheads of
+//! its own, so that one tenant's broken account or slow provider is felt by nobody else. A tenant chooses among the
+//! providers and brings its account; the addresses are the platform's, so no tenant makes us call where it likes.
+//!
+//! Taken: one bounded call, as [`client`] makes it, without retries, redirects or connections kept open. Refused: a
+//! vendor's SDK for each (several times this room in code, each with retries and deadlines of its own), and a trait over
+//! providers, which have little in common.
+//!
+//! Answers are hostile until parsed (`docs/threats.md`, row 82). A provider that says no is not a broken one: a refusal
+//! is told to the caller and leaves the breaker alone.
+//!
+//! May import `domain`, `telemetry` and `clock`. Invariants: no call outlasts `provider.timeout_ms`, none keeps more than
+//! `provider.max_answer_bytes`, and no secret, code or address with a secret in it reaches a log or an error.
+
+mod answer;
+mod breaker;
+pub mod captcha;
+mod client;
+mod digest;
+pub mod error;
+pub mod mini_program;
+pub mod settings;
+pub mod sms;
+mod tc3;
+pub mod wechat;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+pub use self::captcha::{CaptchaAccount, CaptchaVerdict};
+pub use self::error::ProviderError;
+pub use self::sms::SmsAccount;
+pub use self::wechat::{MiniProgramSession, WechatApp};
+
+use self::breaker::{Gate, Refusal};
+use self::client::HttpClient;
+use self::error::CallError;
+use self::settings::ProviderSettings;
+use crate::clock::Clock;
+use crate::telemetry::metrics::Metrics;
+
+/// The providers there are; each is a label of the metrics and has a breaker and a bulkhead at every tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Provider {
+    Wechat,
+    TencentSms,
+    AliyunSms,
+    SmsGateway,
+    TencentCaptcha,
+    Turnstile,
+    Hcaptcha,
+}
+
+impl Provider {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Wechat => "wechat",
+            Self::TencentSms => "sms_tencent",
+            Self::AliyunSms => "sms_aliyun",
+            Self::SmsGateway => "sms_gateway",
+            Self::TencentCaptcha => "captcha_tencent",
+            Self::Turnstile => "captcha_turnstile",
+            Self::Hcaptcha => "captcha_hcaptcha",
+        }
+    }
+}
+
+/// What all tenants share: the settings and the HTTP client. Clones are cheap.
+#[derive(Clone, Debug)]
+pub struct ProviderClient {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    settings: ProviderSettings,
+    http: HttpClient,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+impl ProviderClient {
+    /// A client; connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`ProviderError::Unavailable`], with a line in the log, when TLS cannot be set up: the system has no certificates
+    /// of authorities.
+    pub fn new(
+        settings: ProviderSettings,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Result<Self, ProviderError> {
+        let http = HttpClient::new(&settings).map_err(|error| {
+            tracing::error!(%error, "the client of providers cannot be set up");
+            ProviderError::Unavailable
+        })?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                settings,
+                http,
+                clock,
+                metrics,
+            }),
+        })
+    }
+
+    /// The providers as one tenant uses them, with breakers and bulkheads that begin afresh.
+    #[must_use]
+    pub fn for_tenant(&self) -> TenantProviders {
+        TenantProviders {
+            shared: self.shared.clone(),
+            gates: Arc::default(),
+        }
+    }
+}
+
+/// One tenant's way to the providers. Clones share the breakers and bulkheads.
+#[derive(Clone, Debug)]
+pub struct TenantProviders {
+    shared: Arc<Shared>,
+    /// Made when a provider is first asked: most tenants ask none or one.
+    gates: Arc<Mutex<HashMap<Provider, Arc<Gate>>>>,
+}
+
+impl TenantProviders {
+    /// Does `work` with a provider, if the tenant's breaker and bulkhead let it pass, within the time of one call.
+    /// Dropped on the way, it gives its place back and counts as neither success nor failure.
+    async fn call<T>(
+        &self,
+        provider: Provider,
+        work: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, ProviderError> {
+        let Shared {
+            settings,
+            clock,
+            metrics,
+            ..
+        } = self.shared.as_ref();
+        let started = clock.monotonic();
+        let pass = match self.gate(provider).enter(started) {
+            Ok(pass) => pass,
+            Err(refusal) => {
+                metrics.provider_refusal(provider.name(), refusal.label());
+                return Err(match refusal {
+                    Refusal::BreakerOpen => ProviderError::Unavailable,
+                    Refusal::BulkheadFull => ProviderError::Overloaded,
+                });
+            }
+        };
+        let deadline = Duration::from_millis(settings.timeout_ms);
+        let outcome = tokio::time::timeout(deadline, work)
+            .await
+            .unwrap_or_else(|_| Err(CallError::broken("no whole answer in time")));
+        let now = clock.monotonic();
+        pass.finish(!matches!(outcome, Err(CallError::Broken(_))), now);
+        let label = outcome.as_ref().map_or_else(CallError::label, |_| "ok");
+        let seconds = now.saturating_duration_since(started).as_secs_f64();
+        metrics.provider_call(provider.name(), label, seconds);
+        outcome.map_err(|error| {
+            if let CallError::Broken(reason) = &error {
+                tracing::warn!(provider = provider.name(), %reason, "a provider is unavailable");
+            }
+            error.into()
+        })
+    }
+
+    fn gate(&self, provider: Provider) -> Arc<Gate> {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        gates
+            .entry(provider)
+            .or_insert_with(|| {
+                let Shared {
+                    settings, metrics, ..
+                } = self.shared.as_ref();
+                Arc::new(Gate::new(settings, provider.name(), metrics.clone()))
+            })
+            .clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;
