@@ -13,6 +13,8 @@ use crate::clock::{Clock, Entropy};
 use crate::domain::master_key::MasterKey;
 use crate::hashing::{HashPool, HashingError};
 use crate::http::server::{self, ListenerGuard, ReadinessVerdict};
+use crate::provider::ProviderClient;
+use crate::provider::error::ProviderError;
 use crate::settings::Settings;
 use crate::shutdown::{Signals, drain_listener};
 use crate::store::connection::{Connect, Connection, PoolBounds, open};
@@ -27,6 +29,9 @@ use crate::tenant::names::Issuers;
 /// Why the process does not start, or did not stop well.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
+    /// The client of providers cannot be set up.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// Logging does not start.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
@@ -185,6 +190,8 @@ impl App {
         }
         let platform = PlatformDb::new(connection.clone(), clock.clone(), entropy);
         let hashing = HashPool::start(&settings.hashing, clock.clone(), entropy, metrics.clone())?;
+        let providers =
+            ProviderClient::new(settings.provider.clone(), clock.clone(), metrics.clone())?;
         let listen = |address| {
             server::listen(address)
                 .and_then(|listener| Ok((listener.local_addr()?, listener)))
@@ -202,6 +209,7 @@ impl App {
             },
             platform: platform.clone(),
             hashing: hashing.clone(),
+            providers,
             request_timeout: Duration::from_millis(settings.server.request_timeout_ms),
             master_key: Arc::clone(&master_key),
             clock: clock.clone(),

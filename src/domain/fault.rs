@@ -89,6 +89,8 @@ pub enum Fault {
     Unknown,
     /// Not of the form it must have.
     Malformed,
+    /// Another number is given only to who has shown that the present one is at hand.
+    PresentPhoneNotShown,
     /// The service behind it is switched off.
     ServiceOff,
     /// The captcha was not passed; the provider's own number for why.

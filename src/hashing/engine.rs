@@ -132,13 +132,11 @@ impl Engine {
         argon2
             .hash_password_into_with_memory(password, &stored.salt, &mut hash, blocks)
             .map_err(|_| EngineError::Refused)?;
-        Ok(
-            match verify_slices_are_equal(&hash, &stored.hash) {
-                Err(_) => Verified::Wrong,
-                Ok(()) if self.params.made(&stored) => Verified::Right,
-                Ok(()) => Verified::Outdated,
-            },
-        )
+        Ok(match verify_slices_are_equal(&hash, &stored.hash) {
+            Err(_) => Verified::Wrong,
+            Ok(()) if self.params.made(&stored) => Verified::Right,
+            Ok(()) => Verified::Outdated,
+        })
     }
 
     /// The memory this engine keeps, in bytes.
@@ -210,7 +208,8 @@ mod tests {
     #[test]
     fn a_hash_of_other_parameters_opens_and_is_outdated() {
         for (memory_kib, iterations) in [(64, 2), (32, 2), (128, 1), (64, 3)] {
-            let mut other = Engine::new(HashParams::new(memory_kib, iterations, 1).unwrap()).unwrap();
+            let mut other =
+                Engine::new(HashParams::new(memory_kib, iterations, 1).unwrap()).unwrap();
             let hash = other.hash(b"right", &[7; 16]).unwrap();
             let mut engine = Engine::new(HashParams::new(64, 2, 1).unwrap()).unwrap();
             let expected = if (memory_kib, iterations) == (64, 2) {
@@ -218,7 +217,10 @@ mod tests {
             } else {
                 Verified::Outdated
             };
-            assert_eq!(engine.verify(b"right", Some(hash.as_str())).unwrap(), expected);
+            assert_eq!(
+                engine.verify(b"right", Some(hash.as_str())).unwrap(),
+                expected
+            );
             assert_eq!(
                 engine.verify(b"wrong", Some(hash.as_str())).unwrap(),
                 Verified::Wrong

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::messages::{self, Message};
@@ -15,14 +16,21 @@ use crate::domain::dialect::Dialect;
 use crate::domain::fault::{Fault, Field, FieldFault};
 use crate::domain::language::Language;
 use crate::domain::user_status::UserStatus;
-use crate::registration::error::RegistrationError;
+use crate::login::error::{LoginError, Unbound, UnboundKind};
+use crate::membership::error::MembershipError;
+use crate::registration::error::{ProofError, RegistrationError};
 use crate::session::error::CallError;
+use crate::session::refresh::RefreshError;
 
 /// Everything that can keep a request from its success answer.
 #[derive(Debug)]
 pub enum Refusal {
     /// The registration itself was refused.
     Registration(RegistrationError),
+    /// Somebody is not logged in.
+    Login(LoginError),
+    /// A session does not go on.
+    Refresh(RefreshError),
     /// The call is not served, whatever it asks for.
     Call(CallError),
     /// The body is not JSON.
@@ -90,8 +98,41 @@ pub enum Refusal {
 impl From<RegistrationError> for Refusal {
     fn from(error: RegistrationError) -> Self {
         match error {
-            RegistrationError::Call(error) => Self::Call(error),
+            RegistrationError::Call(error) | RegistrationError::Proof(ProofError::Call(error)) => {
+                Self::Call(error)
+            }
             error => Self::Registration(error),
+        }
+    }
+}
+
+impl From<LoginError> for Refusal {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Registration(error) => error.into(),
+            LoginError::Invalid(faults) => Self::Registration(RegistrationError::Invalid(faults)),
+            error => Self::Login(error),
+        }
+    }
+}
+
+impl From<RefreshError> for Refusal {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::Call(error) => Self::Call(error),
+            error => Self::Refresh(error),
+        }
+    }
+}
+
+impl From<MembershipError> for Refusal {
+    fn from(error: MembershipError) -> Self {
+        match error {
+            MembershipError::Invalid(faults) => {
+                Self::Registration(RegistrationError::Invalid(faults))
+            }
+            MembershipError::NotFound(what) => Self::NotFound { what },
+            MembershipError::Call(error) => Self::Call(error),
         }
     }
 }
@@ -190,7 +231,8 @@ impl Refusal {
                 | CallError::Overloaded(wait)
                 | CallError::Unavailable(wait),
             )
-            | Self::TooManyAttempts(wait) => Some(*wait),
+            | Self::TooManyAttempts(wait)
+            | Self::Login(LoginError::Locked { wait, .. }) => Some(*wait),
             Self::TooManyInFlight | Self::Deadline | Self::NotReady => Some(SHORT_WAIT),
             _ => None,
         }
@@ -201,6 +243,8 @@ impl Refusal {
         let row = |status, code, message: Message| Row::new(status, code, message.text(language));
         match self {
             Self::Registration(error) => registration_row(error, language),
+            Self::Login(error) => login_row(error, language),
+            Self::Refresh(error) => refresh_row(error, language),
             Self::Call(error) => call_row(error, language),
             Self::MalformedJson => row(400, "malformed_json", Message::MalformedJson),
             Self::DuplicateKey => row(400, "duplicate_key", Message::DuplicateKey),
@@ -280,8 +324,113 @@ fn registration_row(error: &RegistrationError, language: Language) -> Row {
             "idempotency_in_progress",
             Message::IdempotencyInProgress,
         ),
+        RegistrationError::Proof(error) => proof_row(error, language),
         RegistrationError::Call(error) => call_row(error, language),
     }
+}
+
+/// The rows of what a user offered to be bound. WeChat's own words are the code in `discuzq`.
+fn proof_row(error: &ProofError, language: Language) -> Row {
+    let row = |code, message: Message, field| Row::new(422, code, message.text(language)).at(field);
+    match error {
+        ProofError::TokenRejected => row("token_invalid", Message::TokenInvalid, Field::Token),
+        ProofError::MobileTokenRejected => {
+            row("token_invalid", Message::TokenInvalid, Field::MobileToken)
+        }
+        ProofError::CodeUsed => row("js_code_invalid", Message::JsCodeUsed, Field::JsCode)
+            .code_is_text("code been used"),
+        ProofError::Refused(text) => Row::new(422, "wechat_refused", text.clone())
+            .at(Field::JsCode)
+            .code_is_text(text.clone()),
+        ProofError::Undecipherable => row(
+            "encrypted_data_invalid",
+            Message::EncryptedDataInvalid,
+            Field::EncryptedData,
+        )
+        .code_is_text(PAYLOAD_INVALID),
+        ProofError::NotOffered => Row::new(422, "not_offered", Message::NotOffered.text(language)),
+        ProofError::WechatBound(field) => row(
+            "account_has_been_bound",
+            Message::AccountHasBeenBound,
+            *field,
+        ),
+        ProofError::PhoneTaken => row(
+            "mobile_is_already_bind",
+            Message::MobileIsAlreadyBind,
+            Field::MobileToken,
+        ),
+        ProofError::HasPhone => row(
+            "user_has_mobile",
+            Message::UserHasMobile,
+            Field::MobileToken,
+        ),
+        ProofError::Call(error) => call_row(error, language),
+    }
+}
+
+/// How the original names a mini program's data that do not open, whatever the reason.
+const PAYLOAD_INVALID: &str = "The given payload is invalid.";
+
+/// The rows of a login (`docs/contract.md`, sections 10.1 to 10.4).
+fn login_row(error: &LoginError, language: Language) -> Row {
+    let row = |status, code, message: Message| Row::new(status, code, message.text(language));
+    match error {
+        LoginError::Invalid(_) => row(422, VALIDATION_ERROR, Message::ValidationError),
+        LoginError::Wrong { left } => {
+            Row::new(403, "login_failed", messages::login_failed(*left, language))
+        }
+        LoginError::Locked { tries, span, .. } => Row::new(
+            429,
+            "login_failures_times_toplimit",
+            messages::login_locked(*tries, *span, language),
+        )
+        .bare(402),
+        LoginError::SmsCodeRejected => {
+            row(422, "sms_verify_error", Message::SmsVerifyError).at(Field::SmsCode)
+        }
+        LoginError::StateRejected => row(422, "oauth_state_invalid", Message::OauthStateInvalid)
+            .at(Field::SessionId)
+            .code_is_text("no_message"),
+        LoginError::Unbound(unbound) => unbound_row(unbound, language),
+        LoginError::ScanWaiting => row(422, "pc_qrcode_scanning_code", Message::QrcodeScanning),
+        LoginError::ScanOver => row(422, "pc_qrcode_time_out", Message::QrcodeTimeOut),
+        LoginError::NoWechatPhone => {
+            row(422, "wechat_mobile_unbound", Message::WechatMobileUnbound)
+        }
+        LoginError::Registration(error) => registration_row(error, language),
+    }
+}
+
+/// A proven identity without an account: beside the code, what the client needs to go on.
+fn unbound_row(unbound: &Unbound, language: Language) -> Row {
+    let (code, message) = match unbound.kind {
+        UnboundKind::Rebind => ("rebind_mp_wechat", Message::RebindMpWechat),
+        _ => ("no_bind_user", Message::NoBindUser),
+    };
+    let token = unbound.token.as_ref().map(ExposeSecret::expose_secret);
+    let user = unbound.profile.as_ref().map(|profile| match unbound.kind {
+        UnboundKind::MiniProgram => {
+            json!({"username": profile.nickname, "headimgurl": profile.avatar_url})
+        }
+        _ => json!({"nickname": profile.nickname, "headimgurl": profile.avatar_url}),
+    });
+    Row::new(400, code, message.text(language)).unbound(json!({
+        "token": token.unwrap_or_default(),
+        "user": user,
+    }))
+}
+
+/// The rows of `docs/contract.md`, section 10.5.
+fn refresh_row(error: &RefreshError, language: Language) -> Row {
+    let (status, message) = match error {
+        RefreshError::Missing => (400, Message::RefreshTokenMissing),
+        RefreshError::Rejected => (401, Message::RefreshTokenRejected),
+        RefreshError::Call(error) => return call_row(error, language),
+    };
+    let text = message.text(language);
+    Row::new(status, "invalid_request", text)
+        .at(Field::RefreshToken)
+        .oauth(text)
 }
 
 /// The rows of what keeps any call from being served.
@@ -324,6 +473,8 @@ struct Row {
     detail: Cow<'static, str>,
     /// The field at fault, shown in the `standard` dialect.
     field: Option<Field>,
+    /// What the client needs to go on after an unbound login: `token` and `user`.
+    goes_on: Option<Value>,
     /// What `discuzq` shows, where that is of another shape.
     original: Option<Original>,
 }
@@ -338,7 +489,9 @@ enum OriginalShape {
     /// Status as text, code, nothing else.
     Bare,
     /// The code is itself the text, and stands in `detail` too.
-    CodeIsText(&'static str),
+    CodeIsText(Cow<'static, str>),
+    /// Status as number, code, and what the client needs to go on.
+    Unbound,
     /// Status as number, `detail` an object with this hint (the shape of OAuth errors).
     OAuth(&'static str),
 }
@@ -350,6 +503,7 @@ impl Row {
             code,
             detail: detail.into(),
             field: None,
+            goes_on: None,
             original: None,
         }
     }
@@ -371,13 +525,24 @@ impl Row {
         }
     }
 
-    fn code_is_text(self, code: &'static str) -> Self {
-        let shape = OriginalShape::CodeIsText(code);
+    fn code_is_text(self, code: impl Into<Cow<'static, str>>) -> Self {
+        let shape = OriginalShape::CodeIsText(code.into());
         Self {
             original: Some(Original {
                 status: self.status,
                 shape,
             }),
+            ..self
+        }
+    }
+
+    fn unbound(self, goes_on: Value) -> Self {
+        Self {
+            original: Some(Original {
+                status: self.status,
+                shape: OriginalShape::Unbound,
+            }),
+            goes_on: Some(goes_on),
             ..self
         }
     }
@@ -396,19 +561,34 @@ impl Row {
     /// The error object; `discuzq` knows pointers in validation errors only.
     fn error(&self, dialect: Dialect) -> Value {
         let (status, code, detail) = (self.status.to_string(), self.code, &self.detail);
-        match self.field {
-            Some(field) if dialect == Dialect::Standard => json!({
-                "status": status, "code": code, "detail": [detail], "source": {"pointer": pointer(field)},
-            }),
-            _ => json!({"status": status, "code": code, "detail": [detail]}),
+        let mut error = json!({"status": status, "code": code, "detail": [detail]});
+        if dialect == Dialect::Standard
+            && let Value::Object(members) = &mut error
+        {
+            if let Some(field) = self.field {
+                members.insert("source".into(), json!({"pointer": pointer(field)}));
+            }
+            if let Some(goes_on) = &self.goes_on {
+                members.insert("meta".into(), goes_on.clone());
+            }
         }
+        error
     }
 }
 
 impl Original {
     fn error(&self, row: &Row) -> Value {
         let status = self.status.to_string();
-        match self.shape {
+        match &self.shape {
+            OriginalShape::Unbound => {
+                let mut error = json!({"status": self.status, "code": row.code});
+                if let (Value::Object(error), Some(Value::Object(goes_on))) =
+                    (&mut error, &row.goes_on)
+                {
+                    error.extend(goes_on.clone());
+                }
+                error
+            }
             OriginalShape::Bare => json!({"status": status, "code": row.code}),
             OriginalShape::CodeIsText(code) => {
                 json!({"status": status, "code": code, "detail": [code]})
@@ -465,7 +645,24 @@ const fn pointer(field: Field) -> &'static str {
         Field::Username => "/data/attributes/username",
         Field::Password => "/data/attributes/password",
         Field::RegisterReason => "/data/attributes/register_reason",
-        Field::InviteCode => "/data/attributes/code",
+        Field::Captcha => "/data/attributes/captcha",
+        Field::InviteCode | Field::OauthCode => "/data/attributes/code",
+        Field::Token => "/data/attributes/token",
+        Field::MobileToken => "/data/attributes/mobileToken",
+        Field::JsCode => "/data/attributes/js_code",
+        Field::Iv => "/data/attributes/iv",
+        Field::EncryptedData => "/data/attributes/encryptedData",
+        Field::Rebind => "/data/attributes/rebind",
+        Field::Mobile => "/data/attributes/mobile",
+        Field::SmsType => "/data/attributes/type",
+        Field::SmsCheckedType => "/data/attributes/sms_type",
+        Field::SmsCode => "/data/attributes/sms_code",
+        Field::SessionId => "/data/attributes/sessionId",
+        Field::RefreshToken => "/data/attributes/refresh_token",
+        Field::Status => "/data/attributes/status",
+        Field::RefuseMessage => "/data/attributes/refuse_message",
+        Field::GroupId => "/data/attributes/group_id",
+        Field::Redirect => "/data/attributes/redirect",
     }
 }
 

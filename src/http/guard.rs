@@ -25,6 +25,7 @@ use super::site::languages;
 use crate::clock::{Clock, Entropy};
 use crate::domain::dialect::Dialect;
 use crate::domain::language::Language;
+use crate::session::error::CallError;
 use crate::telemetry::Metrics;
 
 /// What the guard of one listener works with.

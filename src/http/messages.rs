@@ -4,6 +4,8 @@
 //! existing front ends show them as they are. Texts for what the contract does not know follow the same pattern:
 //! attribute name, one space, text, full stop.
 
+use std::time::Duration;
+
 use crate::domain::fault::{Fault, Field, FieldFault};
 use crate::domain::language::Language;
 use crate::domain::password::CharacterClass;
@@ -39,6 +41,38 @@ pub enum Message {
     InviteRequired,
     /// `invite_invalid`
     InviteInvalid,
+    /// `token_invalid`: a `token` or `mobileToken` that proves nothing
+    TokenInvalid,
+    /// `js_code_invalid`
+    JsCodeUsed,
+    /// `encrypted_data_invalid`
+    EncryptedDataInvalid,
+    /// `not_offered`
+    NotOffered,
+    /// `account_has_been_bound`
+    AccountHasBeenBound,
+    /// `mobile_is_already_bind`
+    MobileIsAlreadyBind,
+    /// `user_has_mobile`
+    UserHasMobile,
+    /// `sms_verify_error`
+    SmsVerifyError,
+    /// `oauth_state_invalid`
+    OauthStateInvalid,
+    /// `no_bind_user`
+    NoBindUser,
+    /// `rebind_mp_wechat`
+    RebindMpWechat,
+    /// `pc_qrcode_scanning_code`
+    QrcodeScanning,
+    /// `pc_qrcode_time_out`
+    QrcodeTimeOut,
+    /// `wechat_mobile_unbound`
+    WechatMobileUnbound,
+    /// `invalid_request`, when the refresh token is missing
+    RefreshTokenMissing,
+    /// `invalid_request`, when the refresh token is rejected
+    RefreshTokenRejected,
     /// `validation_error` without a field to name
     ValidationError,
     /// `idempotency_key_reused`
@@ -138,6 +172,58 @@ impl Message {
             ),
             Self::InviteRequired => ("邀请码 不能为空。", "An invite code is required."),
             Self::InviteInvalid => ("无效的邀请码。", "The invite code is not valid."),
+            Self::TokenInvalid => (
+                "凭证无效或已过期。",
+                "The token is not valid or has expired.",
+            ),
+            Self::JsCodeUsed => (
+                "js code 无效或已使用。",
+                "The js_code is not valid or was used before.",
+            ),
+            Self::EncryptedDataInvalid => (
+                "encrypted data 无法解密。",
+                "The encrypted data cannot be opened.",
+            ),
+            Self::NotOffered => (
+                "站点未开启此登录方式。",
+                "The site does not offer this way to log in.",
+            ),
+            Self::AccountHasBeenBound => (
+                "用户或微信已绑定",
+                "The user or the WeChat account is already bound.",
+            ),
+            Self::MobileIsAlreadyBind => (
+                "手机号码已存在",
+                "The phone number is already bound to an account.",
+            ),
+            Self::UserHasMobile => (
+                "用户已绑定手机号",
+                "The account already has a phone number.",
+            ),
+            Self::SmsVerifyError => ("短信验证错误", "The SMS code is wrong or has expired."),
+            Self::OauthStateInvalid => (
+                "登录状态无效或已过期，请重新登录。",
+                "The login at WeChat has expired. Please begin again.",
+            ),
+            Self::NoBindUser => ("未绑定用户", "No account is bound."),
+            Self::RebindMpWechat => (
+                "更换微信公众号绑定",
+                "Another WeChat account is to be bound.",
+            ),
+            Self::QrcodeScanning => ("扫码中", "Waiting for the picture to be scanned."),
+            Self::QrcodeTimeOut => ("二维码已失效，扫码超时", "The picture has expired."),
+            Self::WechatMobileUnbound => (
+                "微信未绑定手机号",
+                "The WeChat account has no phone number.",
+            ),
+            Self::RefreshTokenMissing => (
+                "Check the `refresh_token` parameter",
+                "Check the `refresh_token` parameter",
+            ),
+            Self::RefreshTokenRejected => (
+                "Cannot decrypt the refresh token",
+                "Cannot decrypt the refresh token",
+            ),
             Self::ValidationError => ("表单验证错误", "The form is not valid."),
             Self::IdempotencyKeyReused => (
                 "此幂等键已用于其他请求内容。",
@@ -221,6 +307,31 @@ pub fn not_found(what: &str, language: Language) -> String {
     }
 }
 
+/// `login_failed`, with the attempts that are left.
+#[must_use]
+pub fn login_failed(left: u32, language: Language) -> String {
+    match language {
+        Language::SimplifiedChinese => format!("登录失败，您还可以尝试{left}次"),
+        Language::English => {
+            format!("The name or the password is wrong. Attempts left: {left}.")
+        }
+    }
+}
+
+/// `login_failures_times_toplimit`, with the tenant's own numbers.
+#[must_use]
+pub fn login_locked(tries: u32, span: Duration, language: Language) -> String {
+    let minutes = span.as_secs().div_ceil(60);
+    match language {
+        Language::SimplifiedChinese => {
+            format!("密码错误次数达到 {tries} 次，请 {minutes} 分钟后再次尝试")
+        }
+        Language::English => {
+            format!("The password was wrong {tries} times. Please try again in {minutes} minutes.")
+        }
+    }
+}
+
 /// The text of one field fault.
 #[must_use]
 pub fn field_fault(fault: &FieldFault, language: Language) -> String {
@@ -230,14 +341,49 @@ pub fn field_fault(fault: &FieldFault, language: Language) -> String {
     }
 }
 
-fn chinese_fault(FieldFault { field, fault }: &FieldFault) -> String {
-    let attribute = match field {
-        Field::Data => "data",
+/// The contract's names; attributes that it gives no Chinese name stand in lower case with blanks.
+const fn chinese_name(field: Field) -> &'static str {
+    match field {
         Field::Username => "用户名",
         Field::Password => "密码",
         Field::RegisterReason => "注册原因",
+        Field::Captcha | Field::SmsCode => "验证码",
         Field::InviteCode => "邀请码",
-    };
+        Field::Mobile => "手机号",
+        Field::SmsType => "类型",
+        Field::SmsCheckedType => "验证码类型",
+        other => lower_case_name(other),
+    }
+}
+
+const fn lower_case_name(field: Field) -> &'static str {
+    match field {
+        Field::Data => "data",
+        Field::Username => "user name",
+        Field::Password => "password",
+        Field::RegisterReason => "reason to register",
+        Field::Captcha => "captcha",
+        Field::InviteCode => "invite code",
+        Field::Token => "token",
+        Field::MobileToken => "mobile token",
+        Field::JsCode => "js code",
+        Field::Iv => "iv",
+        Field::EncryptedData => "encrypted data",
+        Field::Rebind => "rebind",
+        Field::Mobile => "phone number",
+        Field::SmsType | Field::SmsCheckedType => "type",
+        Field::SmsCode | Field::OauthCode => "code",
+        Field::SessionId => "session id",
+        Field::RefreshToken => "refresh token",
+        Field::Status => "status",
+        Field::RefuseMessage => "refuse message",
+        Field::GroupId => "group id",
+        Field::Redirect => "redirect",
+    }
+}
+
+fn chinese_fault(FieldFault { field, fault }: &FieldFault) -> String {
+    let attribute = chinese_name(*field);
     let text = match (field, fault) {
         (_, Fault::Required) => "不能为空".to_owned(),
         (Field::Data, Fault::WrongType) => "必须是对象，并包含 attributes 对象".to_owned(),
@@ -252,6 +398,17 @@ fn chinese_fault(FieldFault { field, fault }: &FieldFault) -> String {
         (_, Fault::MissingClasses(classes)) => {
             let names: Vec<_> = classes.iter().copied().map(chinese_class).collect();
             return format!("密码格式不正确，必须包含{}。", names.join("、"));
+        }
+        (_, Fault::NotOneOf) => return format!("已选的属性 {attribute} 非法。"),
+        (_, Fault::InUse) => "已经存在".to_owned(),
+        (_, Fault::Unknown) => "不存在".to_owned(),
+        (_, Fault::Malformed) => "格式不正确".to_owned(),
+        (_, Fault::PresentPhoneNotShown) => return "请验证旧的手机号。".to_owned(),
+        (_, Fault::ServiceOff) => return "短信服务未开启。".to_owned(),
+        // The provider's number follows the full stop, as the contract has it.
+        (_, Fault::Captcha(code)) => {
+            let code = code.map(|code| code.to_string()).unwrap_or_default();
+            return format!("{attribute} 错误。{code}");
         }
         (_, Fault::CommonPassword) => "过于常见".to_owned(),
         (_, Fault::PasswordHoldsName) => "不能包含用户名或站点名".to_owned(),
@@ -269,13 +426,7 @@ const fn chinese_class(class: CharacterClass) -> &'static str {
 }
 
 fn english_fault(FieldFault { field, fault }: &FieldFault) -> String {
-    let attribute = match field {
-        Field::Data => "data",
-        Field::Username => "user name",
-        Field::Password => "password",
-        Field::RegisterReason => "reason to register",
-        Field::InviteCode => "invite code",
-    };
+    let attribute = lower_case_name(*field);
     let text = match (field, fault) {
         (_, Fault::Required) => "must not be empty".to_owned(),
         (Field::Data, Fault::WrongType) => {
@@ -293,6 +444,18 @@ fn english_fault(FieldFault { field, fault }: &FieldFault) -> String {
             let names: Vec<_> = classes.iter().copied().map(english_class).collect();
             format!("must hold {}", names.join(" and "))
         }
+        (_, Fault::NotOneOf) => "is none of the values that it may have".to_owned(),
+        (_, Fault::InUse) => "is already in use".to_owned(),
+        (_, Fault::Unknown) => "is not known".to_owned(),
+        (_, Fault::Malformed) => "is malformed".to_owned(),
+        (_, Fault::PresentPhoneNotShown) => {
+            return "Please verify the present phone number first.".to_owned();
+        }
+        (_, Fault::ServiceOff) => return "Codes by SMS are switched off.".to_owned(),
+        (_, Fault::Captcha(code)) => match code {
+            Some(code) => format!("was not passed ({code})"),
+            None => "was not passed".to_owned(),
+        },
         (_, Fault::CommonPassword) => "is too common".to_owned(),
         (_, Fault::PasswordHoldsName) => {
             "must not hold the user name or the name of the site".to_owned()

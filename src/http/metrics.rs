@@ -8,6 +8,7 @@ use super::answer::refuse;
 use super::error_document::Refusal;
 use crate::domain::dialect::Dialect;
 use crate::domain::language::Language;
+use crate::session::error::CallError;
 use crate::telemetry::Metrics;
 
 /// The methods of this route.
@@ -24,7 +25,11 @@ pub(super) async fn metrics(metrics: Data<Metrics>) -> HttpResponse {
             .body(text),
         Err(error) => {
             tracing::error!(%error, "metrics do not encode");
-            refuse(&Refusal::Call(CallError::Internal), Dialect::Standard, Language::English)
+            refuse(
+                &Refusal::Call(CallError::Internal),
+                Dialect::Standard,
+                Language::English,
+            )
         }
     }
 }

@@ -18,7 +18,8 @@ use super::wire::registration::read_registration;
 use super::wire::token_document::{NewAccount, token_document};
 use crate::domain::dialect::Dialect;
 use crate::domain::tenant_settings::SuccessStatus;
-use crate::registration::pipeline::{Registered, RegistrationRequest};
+use crate::registration::pipeline::RegistrationRequest;
+use crate::session::gate::Tokens;
 use crate::tenant::rate_limit::Standing;
 use crate::token::token_digest_hex;
 
@@ -153,7 +154,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     }
 }
 
-fn success(visit: &Visit, registered: &Registered) -> HttpResponse {
+fn success(visit: &Visit, registered: &Tokens) -> HttpResponse {
     let settings = &visit.tenant.record.settings;
     let offset = settings.utc_offset.0;
     let user = &registered.user;

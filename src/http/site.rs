@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::domain::dialect::Dialect;
 use crate::domain::language::Language;
 use crate::domain::tenant_settings::SitePlatform;
-use crate::registration::error::RegistrationError;
+use crate::session::error::CallError;
 use crate::store::tenants::TenantState;
 use crate::tenant::directory::Directory;
 use crate::tenant::error::TenantError;

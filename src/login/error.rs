@@ -51,9 +51,6 @@ pub enum LoginError {
     /// WeChat's data hold no phone number.
     #[error("WeChat told no phone number")]
     NoWechatPhone,
-    /// The account that the mini program's user had is gone.
-    #[error("the bound account is gone")]
-    BoundUserGone,
     /// What a registration can be refused for: accounts that make themselves, proofs, and whatever ends any call.
     #[error(transparent)]
     Registration(#[from] RegistrationError),

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::enter::enter;
 use super::error::LoginError;
 use crate::domain::fault::{Fault, Field, FieldFault};
+use crate::domain::password::Password;
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::registration::Offered;
 use crate::domain::username::Username;
@@ -82,7 +83,10 @@ fn required(request: &PasswordLogin) -> Result<(&str, &SecretString), LoginError
             faults.push(FieldFault::new(field, Fault::Required));
         }
     };
-    let name = request.name.as_deref().filter(|name| !name.trim().is_empty());
+    let name = request
+        .name
+        .as_deref()
+        .filter(|name| !name.trim().is_empty());
     let password = request
         .password
         .as_ref()
@@ -105,6 +109,11 @@ fn required(request: &PasswordLogin) -> Result<(&str, &SecretString), LoginError
             Err(LoginError::Invalid(faults))
         }
     }
+}
+
+fn too_long(rules: &TenantRules) -> FieldFault {
+    let max = rules.settings.password_max_length();
+    FieldFault::new(Field::Password, Fault::TooLong { max })
 }
 
 /// The account by its name, or by its phone number where what was typed can be one.
@@ -130,8 +139,8 @@ async fn judge(
     login: Option<Login>,
 ) -> Result<Option<Login>, LoginError> {
     let stored = login.as_ref().and_then(|login| login.password_hash.clone());
-    let password = Password::to_compare(password)
-        .ok_or_else(|| LoginError::Invalid(vec![too_long(rules)]))?;
+    let password =
+        Password::to_compare(password).ok_or_else(|| LoginError::Invalid(vec![too_long(rules)]))?;
     let verified = tools
         .hashing
         .verify(rules.id, password.clone(), stored.clone(), request.deadline)

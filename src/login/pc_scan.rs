@@ -66,7 +66,10 @@ pub async fn picture(tools: &Tools, rules: &TenantRules) -> Result<Picture, Logi
     let code = QrCode::new(address).map_err(|error| CallError::internal(&error))?;
     Ok(Picture {
         session_token: token,
-        svg: code.render::<svg::Color<'_>>().min_dimensions(240, 240).build(),
+        svg: code
+            .render::<svg::Color<'_>>()
+            .min_dimensions(240, 240)
+            .build(),
     })
 }
 
@@ -118,7 +121,10 @@ pub async fn outcome(
         return Err(LoginError::ScanWaiting);
     }
     // Whoever takes the row has the outcome; it is given out once.
-    let taken = tools.db.take_proof_token(&hash, ProofScope::PcLogin).await?;
+    let taken = tools
+        .db
+        .take_proof_token(&hash, ProofScope::PcLogin)
+        .await?;
     let taken = taken.ok_or(LoginError::ScanOver)?;
     match (scan, taken.user) {
         (Scan::Unbound { token, profile }, _) => Err(LoginError::Unbound(Box::new(Unbound {

@@ -214,6 +214,9 @@ async fn give_phone(
 /// The account's number is at hand: for a while its user may give it another one.
 async fn show(tools: &Tools, caller: Caller) -> Result<Opened, LoginError> {
     let hash = shown_hash(&caller);
+    // Shown twice counts from the second time.
+    let scope = ProofScope::PhoneShown;
+    tools.db.take_proof_token(&hash, scope).await?;
     let new = NewProofToken {
         hash,
         scope: ProofScope::PhoneShown,

@@ -61,7 +61,10 @@ pub async fn send_code(
     let phone = addressee(tools, rules, request, purpose).await?;
     let sms_rules = &rules.settings.sms_rules;
     let prefixes = &sms_rules.allowed_prefixes;
-    if !prefixes.iter().any(|prefix| phone.as_e164().starts_with(prefix.as_str())) {
+    if !prefixes
+        .iter()
+        .any(|prefix| phone.as_e164().starts_with(prefix.as_str()))
+    {
         return Err(fault(Field::Mobile, Fault::Malformed));
     }
     if rules.settings.captcha_rules.on_sms {
@@ -155,7 +158,7 @@ async fn spend_budgets(
                     LimitKind::SmsBudget
                 }
             };
-            tools.providers.sms_refused(kind == LimitKind::SmsBudget);
+            tools.providers.sms_kept_back(kind == LimitKind::SmsBudget);
             Err(CallError::TooMany(kind, retry_after).into())
         }
     }
@@ -182,7 +185,10 @@ pub(super) fn code_hash(
     let key = hmac::Key::new(hmac::HMAC_SHA256, &rules.secrets.code);
     let text = format!("{}|{}|{code}", phone.as_e164(), purpose.as_i16());
     let tag = hmac::sign(&key, text.as_bytes());
-    tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    tag.as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// `type`; a purpose that the house does not know is none of the values it may have.

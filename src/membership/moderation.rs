@@ -116,9 +116,10 @@ async fn decide_one(
         .db
         .decide(
             user.id,
+            &[user.status],
             decision.status,
             message,
-            Some(caller.user.id),
+            caller.user.id,
             address,
         )
         .await?;

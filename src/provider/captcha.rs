@@ -38,6 +38,14 @@ pub enum CaptchaAccount {
     },
 }
 
+impl CaptchaAccount {
+    /// Whether a ticket is judged together with the random text that came with it.
+    #[must_use]
+    pub const fn wants_rand_str(&self) -> bool {
+        matches!(self, Self::Tencent { .. })
+    }
+}
+
 /// What the provider says of a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CaptchaVerdict {

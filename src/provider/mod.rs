@@ -127,6 +127,12 @@ pub struct TenantProviders {
 }
 
 impl TenantProviders {
+    /// Counts a message that the tenant's own limits kept back; `budget` says that the day's budget is spent.
+    pub fn sms_kept_back(&self, budget: bool) {
+        let reason = if budget { "sms_budget" } else { "sms_limit" };
+        self.shared.metrics.limiter_refusal(reason);
+    }
+
     /// Does `work` with a provider, if the tenant's breaker and bulkhead let it pass, within the time of one call.
     /// Dropped on the way, it gives its place back and counts as neither success nor failure.
     async fn call<T>(

@@ -13,7 +13,7 @@ use super::answer::{
 };
 use super::client::{Request, address};
 use super::error::{CallError, ProviderError};
-use super::{Provider, ProviderClient, TenantProviders};
+use super::{Provider, TenantProviders};
 use crate::domain::identity::{WechatIdentity, WechatProfile};
 
 /// An app at WeChat: an official account, a web app of the open platform, or a mini program.
@@ -36,7 +36,7 @@ pub struct MiniProgramSession {
     pub session_key: SecretString,
 }
 
-impl ProviderClient {
+impl TenantProviders {
     /// WeChat's page that asks for consent and comes back to `redirect` with a `code` and our `state`: inside WeChat's
     /// own browser, or with `scan` on a computer, by a picture to scan.
     #[must_use]

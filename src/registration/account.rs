@@ -79,4 +79,3 @@ fn not_made(error: NotMade, proofs: &[Proof], rules: &TenantRules) -> Registrati
         NotMade::Store(error) => error.into(),
     }
 }
-

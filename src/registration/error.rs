@@ -149,7 +149,10 @@ impl ProofError {
             // Somebody else spent it a moment ago. Where dead tokens are passed over, the account it stood for is bound.
             NotBound::ProofSpent => match proofs.iter().find(|proof| proof.token.is_some()) {
                 Some(proof) if !rules.settings.strict_tokens() => Self::taken(proof),
-                Some(Proof { claim: Claim::Phone(_), .. }) => Self::MobileTokenRejected,
+                Some(Proof {
+                    claim: Claim::Phone(_),
+                    ..
+                }) => Self::MobileTokenRejected,
                 _ => Self::TokenRejected,
             },
             NotBound::Store(error) => return Err(error),

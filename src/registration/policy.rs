@@ -2,15 +2,15 @@
 
 use secrecy::ExposeSecret;
 
-use crate::domain::censor::Verdict;
 use super::error::RegistrationError;
-use crate::session::rules::TenantRules;
+use crate::domain::censor::Verdict;
 use crate::domain::dialect::Dialect;
 use crate::domain::fault::{Fault, Field, FieldFault};
 use crate::domain::password::Password;
 use crate::domain::register_reason::RegisterReason;
 use crate::domain::registration::Registration;
 use crate::domain::username::Username;
+use crate::session::rules::TenantRules;
 
 /// A request whose every field keeps the tenant's rules.
 #[derive(Debug)]

@@ -159,11 +159,14 @@ async fn check_free(
     let owner = match &proof.claim {
         Claim::Wechat(_) if proof.rebind => None,
         Claim::Wechat(identity) => tools.db.find_wechat_owner(identity).await?,
-        Claim::Phone(phone) => tools.db.find_user_by_phone(phone).await?.map(|user| user.id),
+        Claim::Phone(phone) => tools
+            .db
+            .find_user_by_phone(phone)
+            .await?
+            .map(|user| user.id),
     };
     match owner {
         Some(owner) if Some(owner) != bearer => Err(ProofError::taken(proof).into()),
         _ => Ok(()),
     }
 }
-

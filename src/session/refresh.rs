@@ -42,8 +42,8 @@ pub async fn refresh(
     token: Option<&SecretString>,
 ) -> Result<Tokens, RefreshError> {
     let token = token.ok_or(RefreshError::Missing)?;
-    let id = RefreshToken::session_of(token, &rules.secrets.refresh)
-        .ok_or(RefreshError::Rejected)?;
+    let id =
+        RefreshToken::session_of(token, &rules.secrets.refresh).ok_or(RefreshError::Rejected)?;
     let session = tools.db.find_session(id).await?;
     let session = session.ok_or(RefreshError::Rejected)?;
     let admitted = Admitted::check(session.user)?;

@@ -4,13 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::accounts::ProviderAccounts;
 use crate::domain::censor::CensorList;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant_key::TenantKey;
 use crate::domain::tenant_settings::TenantSettings;
-use super::accounts::ProviderAccounts;
 use crate::token::{SigningKey, VerifyingKey};
-
 
 /// A tenant's settings and keys, made ready once per version of the settings.
 #[derive(Debug)]

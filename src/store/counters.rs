@@ -110,17 +110,48 @@ impl TenantDb {
     pub async fn refund(&self, budgets: &[Budget<'_>]) -> Result<(), StoreError> {
         let now = self.clock.now();
         self.write("refund", async |transaction| {
-            for (_, budget) in in_order_of_locks(budgets) {
+            self.refund_all(transaction, budgets, now).await
+        })
+        .await
+    }
+
+    async fn refund_all(
+        &self,
+        transaction: &DatabaseTransaction,
+        budgets: &[Budget<'_>],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        for (_, budget) in in_order_of_locks(budgets) {
+            self.change_counter(budget, Window::of(budget, now))
+                .col_expr(
+                    counter::Column::Used,
+                    Expr::col(counter::Column::Used).sub(1),
+                )
+                .filter(counter::Column::Used.gt(0))
+                .exec(transaction)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what was spent of some budgets, and gives one back to others.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn forget(
+        &self,
+        forgotten: &[Budget<'_>],
+        refunded: &[Budget<'_>],
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.write("forget", async |transaction| {
+            for budget in forgotten {
                 self.change_counter(budget, Window::of(budget, now))
-                    .col_expr(
-                        counter::Column::Used,
-                        Expr::col(counter::Column::Used).sub(1),
-                    )
-                    .filter(counter::Column::Used.gt(0))
+                    .col_expr(counter::Column::Used, Expr::value(0))
                     .exec(transaction)
                     .await?;
             }
-            Ok(())
+            self.refund_all(transaction, refunded, now).await
         })
         .await
     }

@@ -9,6 +9,7 @@
 //! Invariants: an account, its invite use, its proofs, its session and its saved answer are committed together or not at all;
 //! no operation outlasts the statement timeout; no handle reaches another tenant's rows.
 
+mod account_changes;
 pub mod administrators;
 pub mod audit;
 pub mod bindings;

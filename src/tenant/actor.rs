@@ -15,13 +15,16 @@ use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use super::invite_hints::TenantInviteHints;
-use super::message::{Ask, Drain, InvitesIssued, PublicKeys, Reconfigure, Register};
+use super::message::{Drain, InvitesIssued, Perform, Reconfigure, Register};
 use super::slot::Slot;
 use crate::domain::invite_code::InviteCode;
+use crate::domain::master_key::MasterKey;
 use crate::registration::error::RegistrationError;
-use crate::registration::pipeline::{self, Registered, Tools};
+use crate::registration::pipeline;
+use crate::session::accounts::ProviderAccounts;
+use crate::session::gate::Tokens;
 use crate::session::rules::TenantRules;
-use crate::store::error::StoreError;
+use crate::session::tools::Tools;
 use crate::store::tenant_db::TenantDb;
 use crate::telemetry::metrics::Metrics;
 
@@ -42,6 +45,8 @@ pub(super) struct TenantActor {
     /// Removes expired rows now and then. Not an interval of the actor's context: that would keep the context, and with
     /// it the actor, alive after its last address is gone.
     housekeeper: JoinHandle<()>,
+    /// Opens the secrets of settings that change.
+    master_key: Arc<MasterKey>,
     metrics: Metrics,
 }
 
@@ -54,6 +59,7 @@ impl TenantActor {
         tools: Tools,
         hints: TenantInviteHints,
         housekeeping: Duration,
+        master_key: Arc<MasterKey>,
         metrics: Metrics,
     ) -> Self {
         metrics.actor_launched();
@@ -68,6 +74,7 @@ impl TenantActor {
             hints,
             in_progress: InProgress::default(),
             running,
+            master_key,
             metrics,
         }
     }
@@ -95,7 +102,7 @@ async fn keep_house(db: TenantDb, running: Running, every: Duration) {
 }
 
 impl Handler<Register> for TenantActor {
-    type Result = ResponseFuture<Result<Registered, RegistrationError>>;
+    type Result = ResponseFuture<Result<Tokens, RegistrationError>>;
 
     fn handle(&mut self, message: Register, _: &mut Self::Context) -> Self::Result {
         fail::fail_point!("actor_handler");
@@ -135,16 +142,18 @@ impl Handler<Register> for TenantActor {
     }
 }
 
-impl<T: Send + 'static> Handler<Ask<T>> for TenantActor {
-    type Result = ResponseFuture<Result<T, StoreError>>;
+impl<T: Send + 'static, E: Send + 'static> Handler<Perform<T, E>> for TenantActor {
+    type Result = ResponseFuture<Result<T, E>>;
 
-    fn handle(&mut self, Ask(question): Ask<T>, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, message: Perform<T, E>, _: &mut Self::Context) -> Self::Result {
+        let Perform { work, permit, span } = message;
         let running = self.running.begin();
-        let work = question(self.tools.db.clone());
-        Box::pin(async move {
-            let _running = running;
+        let work = work(self.tools.clone(), Arc::clone(&self.rules));
+        let work = async move {
+            let _end_with_the_work = (permit, running);
             work.await
-        })
+        };
+        Box::pin(work.instrument(span))
     }
 }
 
@@ -163,17 +172,12 @@ impl Handler<Reconfigure> for TenantActor {
 
     fn handle(&mut self, Reconfigure(tenant): Reconfigure, _: &mut Self::Context) {
         let settings = tenant.record.settings.clone();
-        self.rules = Arc::new(self.rules.with_settings(settings, tenant.issuer.clone()));
+        let accounts = ProviderAccounts::open(&settings, self.rules.id, &self.master_key);
+        let rules = self
+            .rules
+            .with_settings(settings, accounts, tenant.issuer.clone());
+        self.rules = Arc::new(rules);
         self.slot.open_gate(&self.rules.settings.limits);
-    }
-}
-
-impl Handler<PublicKeys> for TenantActor {
-    type Result = ResponseFuture<serde_json::Value>;
-
-    fn handle(&mut self, _: PublicKeys, _: &mut Self::Context) -> Self::Result {
-        let jwks = self.rules.keys.jwks.clone();
-        Box::pin(async move { jwks })
     }
 }
 

@@ -7,6 +7,7 @@ mod housekeeping;
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -14,12 +15,12 @@ use std::time::{Duration, Instant};
 
 use actix::{Arbiter, MailboxError};
 use governor::clock::QuantaClock;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::error::{RETRY_AFTER, TenantError};
 use super::invite_hints::InviteHints;
 use super::launcher::Launcher;
-use super::message::{Ask, InvitesIssued, PublicKeys, Reconfigure, Register};
+use super::message::{InvitesIssued, Perform, Reconfigure, Register};
 use super::names::{Issuers, Names, Tenant};
 use super::placement::Databases;
 use super::rate_limit::{CallKind, Limited, Standing};
@@ -33,9 +34,13 @@ use crate::domain::master_key::MasterKey;
 use crate::domain::tenant_key::TenantKey;
 use crate::domain::username::Username;
 use crate::hashing::HashPool;
-use crate::registration::error::RegistrationError;
-use crate::registration::pipeline::{Registered, RegistrationRequest};
+use crate::provider::ProviderClient;
+use crate::registration::error::{ProofError, RegistrationError};
+use crate::registration::pipeline::RegistrationRequest;
 use crate::session::error::CallError;
+use crate::session::gate::Tokens;
+use crate::session::rules::TenantRules;
+use crate::session::tools::Tools;
 use crate::store::error::StoreError;
 use crate::store::platform_db::PlatformDb;
 use crate::store::settings::{Backend, DatabaseSettings, SharedDatabaseSettings};
@@ -59,6 +64,8 @@ pub struct DirectoryParts {
     pub platform: PlatformDb,
     /// Password hashes.
     pub hashing: HashPool,
+    /// WeChat, SMS and captcha.
+    pub providers: ProviderClient,
     /// How long a request may take; a drain waits a little longer.
     pub request_timeout: Duration,
     /// Opens private keys and database URLs.
@@ -92,10 +99,10 @@ struct Inner {
     drain_timeout: Duration,
 }
 
-/// What a register call came to, with what the address limit says.
-pub struct RegisterOutcome {
-    /// The account, or why there is none.
-    pub result: Result<Registered, RegistrationError>,
+/// What a call came to, with what the address limit says.
+pub struct Outcome<T, E> {
+    /// The call's own outcome.
+    pub result: Result<T, E>,
     /// For the RateLimit fields; `None` where the tenant has no limit per address.
     pub standing: Option<Standing>,
 }
@@ -137,6 +144,7 @@ impl Directory {
             databases,
             platform: parts.platform.clone(),
             hashing: parts.hashing,
+            providers: parts.providers,
             hints: InviteHints::new(
                 settings.invite_hints,
                 Duration::from_millis(settings.invite_hint_ttl_ms),
@@ -192,7 +200,7 @@ impl Directory {
         &self,
         tenant: &Arc<Tenant>,
         request: RegistrationRequest,
-    ) -> RegisterOutcome {
+    ) -> Outcome<Tokens, RegistrationError> {
         let mut standing = None;
         let result = self.admitted(tenant, request, &mut standing).await;
         let outcome = match &result {
@@ -202,7 +210,42 @@ impl Directory {
         self.0
             .metrics
             .registration(tenant.record.key.as_str(), outcome);
-        RegisterOutcome { result, standing }
+        Outcome { result, standing }
+    }
+
+    /// Serves a call at a tenant: limits, admission, work on the actor's thread with the tenant's tools and rules.
+    pub async fn perform<T, E, F>(
+        &self,
+        tenant: &Arc<Tenant>,
+        kind: CallKind,
+        requester: IpAddr,
+        work: impl FnOnce(Tools, Arc<TenantRules>) -> F + Send + 'static,
+    ) -> Outcome<T, E>
+    where
+        T: Send + 'static,
+        E: From<CallError> + Send + 'static,
+        F: Future<Output = Result<T, E>> + 'static,
+    {
+        let mut standing = None;
+        let check = |gate: &Gate, standing: &mut Option<Standing>| {
+            gate.limits
+                .check(kind, requester, None)
+                .map(|now| *standing = now)
+                .map_err(|limited| too_many(limited, standing))
+        };
+        let result = match self.enter_checked(tenant, &mut standing, check).await {
+            Ok((call, permit)) => {
+                let message = Perform {
+                    work: Box::new(move |tools, rules| Box::pin(work(tools, rules))),
+                    permit,
+                    span: tracing::Span::current(),
+                };
+                let sent = call.live.address.send(message).await;
+                sent.unwrap_or_else(|error| Err(CallError::from(self.lost(error)).into()))
+            }
+            Err(error) => Err(error.into()),
+        };
+        Outcome { result, standing }
     }
 
     /// The tenant's public keys as a JWK set.
@@ -213,12 +256,11 @@ impl Directory {
         &self,
         tenant: &Arc<Tenant>,
     ) -> Result<serde_json::Value, TenantError> {
-        let call = self.enter(tenant).await?;
-        call.live
-            .address
-            .send(PublicKeys)
-            .await
-            .map_err(|error| self.lost(error))
+        self.question(
+            tenant,
+            |_, rules| async move { Ok(rules.keys.jwks.clone()) },
+        )
+        .await
     }
 
     /// Asks the tenant's database on an administrator's behalf.
@@ -234,12 +276,28 @@ impl Directory {
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + 'static,
     {
+        self.question(tenant, |tools, _| question(tools.db)).await
+    }
+
+    async fn question<T, F>(
+        &self,
+        tenant: &Arc<Tenant>,
+        question: impl FnOnce(Tools, Arc<TenantRules>) -> F + Send + 'static,
+    ) -> Result<T, TenantError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + 'static,
+    {
         let call = self.enter(tenant).await?;
-        let ask = Ask(Box::new(move |db| Box::pin(question(db))));
+        let message = Perform {
+            work: Box::new(move |tools, rules| Box::pin(question(tools, rules))),
+            permit: None,
+            span: tracing::Span::current(),
+        };
         Ok(call
             .live
             .address
-            .send(ask)
+            .send(message)
             .await
             .map_err(|error| self.lost(error))??)
     }
@@ -322,26 +380,11 @@ impl Directory {
         tenant: &Arc<Tenant>,
         request: RegistrationRequest,
         standing: &mut Option<Standing>,
-    ) -> Result<Registered, RegistrationError> {
-        let slot = self.slot(tenant.record.id);
-        // A tenant that was live before has its limiters still: they are asked before anything is launched for the caller.
-        let mut judged = false;
-        if let Some(gate) = slot.gate() {
-            *standing = judge(&gate, tenant, &request, standing)?;
-            judged = true;
-        }
-        let call = self.enter(tenant).await.map_err(CallError::from)?;
-        let gate = slot.gate().ok_or_else(|| {
-            tracing::error!(tenant = %tenant.record.key, "a live tenant has no gate");
-            RegistrationError::from(CallError::Internal)
-        })?;
-        if !judged {
-            *standing = judge(&gate, tenant, &request, standing)?;
-        }
-        let permit = gate.admit().map_err(|_| {
-            self.0.metrics.admission_refusal("in_flight");
-            RegistrationError::from(CallError::Overloaded(RETRY_AFTER))
-        })?;
+    ) -> Result<Tokens, RegistrationError> {
+        let check = |gate: &Gate, standing: &mut Option<Standing>| {
+            judge(gate, tenant, &request, standing).map(|now| *standing = now)
+        };
+        let (call, permit) = self.enter_checked(tenant, standing, check).await?;
         let message = Register {
             request,
             permit,
@@ -349,6 +392,34 @@ impl Directory {
         };
         let sent = call.live.address.send(message).await;
         sent.map_err(|error| CallError::from(self.lost(error)))?
+    }
+
+    /// Through the tenant's door: its limits, its actor, its permits.
+    async fn enter_checked(
+        &self,
+        tenant: &Arc<Tenant>,
+        standing: &mut Option<Standing>,
+        check: impl Fn(&Gate, &mut Option<Standing>) -> Result<(), CallError>,
+    ) -> Result<(Call, Option<OwnedSemaphorePermit>), CallError> {
+        let slot = self.slot(tenant.record.id);
+        // A tenant that was live before has its limiters still: they are asked before anything is launched for the caller.
+        let known = slot.gate();
+        if let Some(gate) = &known {
+            check(gate, standing)?;
+        }
+        let call = self.enter(tenant).await?;
+        let gate = slot.gate().ok_or_else(|| {
+            tracing::error!(tenant = %tenant.record.key, "a live tenant has no gate");
+            CallError::Internal
+        })?;
+        if known.is_none() {
+            check(&gate, standing)?;
+        }
+        let permit = gate.admit().map_err(|_| {
+            self.0.metrics.admission_refusal("in_flight");
+            CallError::Overloaded(RETRY_AFTER)
+        })?;
+        Ok((call, permit))
     }
 
     /// The tenant's live actor for one call; launches it when there is none.
@@ -439,7 +510,7 @@ fn judge(
     tenant: &Tenant,
     request: &RegistrationRequest,
     standing: &mut Option<Standing>,
-) -> Result<Option<Standing>, RegistrationError> {
+) -> Result<Option<Standing>, CallError> {
     let name = request.registration.username.as_deref().map(|raw| {
         // A name that breaks the rules is counted as it was sent.
         Username::parse(raw, &tenant.record.settings)
@@ -447,10 +518,12 @@ fn judge(
     });
     gate.limits
         .check(CallKind::Register, request.requester.ip(), name.as_deref())
-        .map_err(|limited: Limited| {
-            *standing = limited.standing;
-            CallError::TooMany(limited.kind, limited.retry_after).into()
-        })
+        .map_err(|limited| too_many(limited, standing))
+}
+
+fn too_many(limited: Limited, standing: &mut Option<Standing>) -> CallError {
+    *standing = limited.standing;
+    CallError::TooMany(limited.kind, limited.retry_after)
 }
 
 /// The outcome of a registration in metrics.
@@ -462,6 +535,8 @@ fn outcome_name(error: &RegistrationError) -> &'static str {
         RegistrationError::NameBanned => "banned",
         RegistrationError::ReasonMissing | RegistrationError::Invalid(_) => "invalid",
         RegistrationError::SameKeyOtherBody | RegistrationError::SameKeyInProgress => "idempotency",
+        RegistrationError::Proof(ProofError::Call(error)) => call_outcome(error),
+        RegistrationError::Proof(_) => "proof",
         RegistrationError::Call(error) => call_outcome(error),
     }
 }

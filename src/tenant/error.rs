@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::session::error::CallError;
 use crate::store::error::StoreError;
 
 /// A tenant, or the platform database that knows it, cannot be reached now.

@@ -11,11 +11,13 @@ use super::invite_hints::InviteHints;
 use super::names::Tenant;
 use super::placement::Databases;
 use super::slot::{Live, Slot};
+use crate::domain::censor::CensorList;
 use crate::domain::ids::TenantId;
 use crate::hashing::HashPool;
-use crate::domain::censor::CensorList;
-use crate::registration::pipeline::Tools;
-use crate::session::rules::{TenantKeys, TenantRules};
+use crate::provider::ProviderClient;
+use crate::session::accounts::ProviderAccounts;
+use crate::session::rules::{TenantKeys, TenantRules, TenantSecrets};
+use crate::session::tools::Tools;
 use crate::store::error::StoreError;
 use crate::store::platform_db::PlatformDb;
 use crate::store::signing_keys::key_context;
@@ -29,6 +31,7 @@ pub(super) struct Launcher {
     pub(super) databases: Databases,
     pub(super) platform: PlatformDb,
     pub(super) hashing: HashPool,
+    pub(super) providers: ProviderClient,
     pub(super) hints: InviteHints,
     pub(super) housekeeping: Duration,
 }
@@ -100,14 +103,17 @@ impl Launcher {
             settings: record.settings.clone(),
             issuer: tenant.issuer.clone(),
             keys: Arc::new(keys),
-            fingerprint_key: self
-                .databases
-                .master_key
-                .derive(&format!("fingerprint:{}", record.id)),
+            secrets: Arc::new(self.secrets_of(record.id)),
+            accounts: ProviderAccounts::open(
+                &record.settings,
+                record.id,
+                &self.databases.master_key,
+            ),
         };
         let tools = Tools {
             db,
             hashing: self.hashing.clone(),
+            providers: self.providers.for_tenant(),
             clock: self.databases.clock.clone(),
             entropy: self.databases.entropy,
         };
@@ -117,12 +123,25 @@ impl Launcher {
             tools,
             self.hints.of(record.id),
             self.housekeeping,
+            Arc::clone(&self.databases.master_key),
             self.databases.metrics.clone(),
         );
         Ok(Live {
             address: actor.start(),
             watch,
         })
+    }
+
+    fn secrets_of(&self, tenant: TenantId) -> TenantSecrets {
+        let derive = |purpose: &str| {
+            let key = &self.databases.master_key;
+            key.derive(&format!("{purpose}:{tenant}"))
+        };
+        TenantSecrets {
+            fingerprint: derive("fingerprint"),
+            refresh: derive("refresh"),
+            code: derive("code"),
+        }
     }
 
     async fn open_keys(&self, tenant: TenantId) -> Result<TenantKeys, StoreError> {

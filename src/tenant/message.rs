@@ -10,13 +10,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::names::Tenant;
 use crate::domain::invite_code::InviteCode;
 use crate::registration::error::RegistrationError;
-use crate::registration::pipeline::{Registered, RegistrationRequest};
-use crate::store::error::StoreError;
-use crate::store::tenant_db::TenantDb;
+use crate::registration::pipeline::RegistrationRequest;
+use crate::session::gate::Tokens;
+use crate::session::rules::TenantRules;
+use crate::session::tools::Tools;
 
 /// Register a user. The permit travels along, so that the work counts as admitted until it ends, whoever still waits.
 #[derive(Message)]
-#[rtype(result = "Result<Registered, RegistrationError>")]
+#[rtype(result = "Result<Tokens, RegistrationError>")]
 pub(super) struct Register {
     pub(super) request: RegistrationRequest,
     pub(super) permit: Option<OwnedSemaphorePermit>,
@@ -24,14 +25,20 @@ pub(super) struct Register {
     pub(super) span: tracing::Span,
 }
 
-/// What an administrator's question does with the tenant's rows.
-pub(super) type Question<T> =
-    Box<dyn FnOnce(TenantDb) -> Pin<Box<dyn Future<Output = Result<T, StoreError>>>> + Send>;
+/// Work with the tenant's tools and rules, made on the actor's own thread.
+pub(super) type Work<T, E> =
+    Box<dyn FnOnce(Tools, Arc<TenantRules>) -> Pin<Box<dyn Future<Output = Result<T, E>>>> + Send>;
 
-/// Ask the tenant's database on an administrator's behalf.
+/// Do some work for this tenant: every call but a registration, and administrators' questions.
 #[derive(Message)]
-#[rtype(result = "Result<T, StoreError>")]
-pub(super) struct Ask<T: Send + 'static>(pub(super) Question<T>);
+#[rtype(result = "Result<T, E>")]
+pub(super) struct Perform<T: Send + 'static, E: Send + 'static> {
+    pub(super) work: Work<T, E>,
+    /// `None` for an administrator's question, which takes no place from the tenant's users.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+    /// The request as the log knows it.
+    pub(super) span: tracing::Span,
+}
 
 /// Forget hints about codes that were issued just now.
 #[derive(Message)]
@@ -42,11 +49,6 @@ pub(super) struct InvitesIssued(pub(super) Vec<InviteCode>);
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Reconfigure(pub(super) Arc<Tenant>);
-
-/// The tenant's public keys.
-#[derive(Message)]
-#[rtype(result = "serde_json::Value")]
-pub(super) struct PublicKeys;
 
 /// Finish what was begun, close the database, stop.
 #[derive(Message)]

@@ -234,6 +234,8 @@ pub(super) fn kind_name(kind: LimitKind) -> &'static str {
         LimitKind::Address => "address",
         LimitKind::Username => "username",
         LimitKind::Tenant => "tenant",
+        LimitKind::Phone => "phone",
+        LimitKind::SmsBudget => "sms_budget",
         LimitKind::Login => "login",
         LimitKind::Sms => "sms",
         LimitKind::Call => "call",

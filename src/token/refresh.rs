@@ -111,7 +111,13 @@ mod tests {
             let forged = String::from_utf8(forged).unwrap();
             assert_eq!(RefreshToken::session_of(&forged.into(), &KEY), None, "{at}");
         }
-        for odd in ["", "A", &plain[..85], &format!("{plain}AA"), &"A".repeat(86)] {
+        for odd in [
+            "",
+            "A",
+            &plain[..85],
+            &format!("{plain}AA"),
+            &"A".repeat(86),
+        ] {
             let odd = odd.to_owned().into();
             assert_eq!(RefreshToken::session_of(&odd, &KEY), None);
         }

@@ -27,7 +27,7 @@ use crate::admin::error::AdminError;
 use crate::domain::dialect::Dialect;
 use crate::domain::language::Language;
 use crate::domain::tenant_key::TenantKey;
-use crate::registration::error::RegistrationError;
+use crate::session::error::CallError;
 use crate::store::administrators::Administrator;
 
 /// What the admin handlers work with.
@@ -152,7 +152,7 @@ fn unprocessable(pointer: &str, detail: &str) -> Refusal {
 impl From<AdminError> for Refusal {
     fn from(error: AdminError) -> Self {
         match error {
-            AdminError::Unauthenticated => Self::Unauthenticated,
+            AdminError::Unauthenticated => CallError::NotAuthenticated.into(),
             AdminError::TooManyAttempts(wait) => Self::TooManyAttempts(wait),
             AdminError::NotFound(what) => Self::NotFound { what },
             AdminError::KeyTaken => Self::Conflict {
@@ -182,9 +182,7 @@ impl From<AdminError> for Refusal {
                     .collect(),
             ),
             AdminError::Placement(detail) => unprocessable("/data/attributes/placement", detail),
-            AdminError::Unavailable => {
-                CallError::Unavailable(Duration::from_secs(1)).into()
-            }
+            AdminError::Unavailable => CallError::Unavailable(Duration::from_secs(1)).into(),
             AdminError::Internal => CallError::Internal.into(),
         }
     }

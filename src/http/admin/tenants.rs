@@ -14,6 +14,7 @@ use crate::domain::host_name::HostName;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant_key::TenantKey;
 use crate::domain::tenant_settings::SettingsFault;
+use crate::session::error::CallError;
 use crate::store::settings::Backend;
 use crate::store::tenants::{Placement, TenantRecord, TenantState};
 

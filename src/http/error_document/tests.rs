@@ -164,10 +164,7 @@ fn header_fields_follow_the_status() {
 #[test]
 fn only_faults_of_the_house_are_500() {
     for refusal in every_refusal() {
-        let ours = matches!(
-            refusal,
-            Refusal::Call(CallError::Internal)
-        );
+        let ours = matches!(refusal, Refusal::Call(CallError::Internal));
         for dialect in DIALECTS {
             assert_eq!(
                 refusal.answer(dialect, English).status == 500,

@@ -3,6 +3,7 @@
 //! A body is read once, into `domain::registration::Registration`; whatever the contract does not name is dropped here
 //! and cannot reach a database. Nothing in here knows actix-web.
 
+pub mod attributes;
 pub mod form;
 pub mod json;
 pub mod media_type;

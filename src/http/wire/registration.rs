@@ -1,107 +1,31 @@
 //! The body of `POST /api/register` (`docs/contract.md`, section 2.1).
 
-use secrecy::SecretString;
-use serde_json::{Map, Value};
-
-use super::form::{self, FormFault};
-use super::json::{self, JsonFault};
+use super::attributes::Attributes;
 use super::media_type::MediaType;
 use crate::domain::dialect::Dialect;
-use crate::domain::fault::{Fault, Field, FieldFault};
+use crate::domain::fault::Field;
 use crate::domain::registration::Registration;
 use crate::http::error_document::Refusal;
 
 /// Reads a whole body, once. Only the attributes that the contract names are taken; the rest is dropped.
 ///
-/// Attributes of a wrong type are no refusal yet: they are listed in [`Registration::faults`], so that the pipeline can
-/// report them together with its own findings.
-///
 /// # Errors
-/// [`Refusal::MalformedJson`] and [`Refusal::NotAnEnvelope`] in the `standard` dialect (in `discuzq` such a body has no
-/// attributes), [`Refusal::DuplicateKey`] and [`Refusal::TooDeep`] in both.
+/// As [`Attributes::read`].
 pub fn read_registration(
     media: MediaType,
     body: &[u8],
     dialect: Dialect,
 ) -> Result<Registration, Refusal> {
-    let attributes = match media {
-        MediaType::Json => json_attributes(body, dialect)?,
-        MediaType::Form => form_attributes(body)?,
-        MediaType::Empty => Map::new(),
-    };
-    Ok(take_registration(attributes, dialect))
-}
-
-fn json_attributes(body: &[u8], dialect: Dialect) -> Result<Map<String, Value>, Refusal> {
-    let document = match (json::parse_strict(body), dialect) {
-        (Ok(document), _) => document,
-        (Err(JsonFault::Malformed), Dialect::Discuzq) => return Ok(Map::new()),
-        (Err(JsonFault::Malformed), Dialect::Standard) => return Err(Refusal::MalformedJson),
-        (Err(JsonFault::DuplicateKey), _) => return Err(Refusal::DuplicateKey),
-        (Err(JsonFault::TooDeep), _) => return Err(Refusal::TooDeep),
-    };
-    match (open_envelope(document), dialect) {
-        (Some(attributes), _) => Ok(attributes),
-        (None, Dialect::Discuzq) => Ok(Map::new()),
-        (None, Dialect::Standard) => Err(Refusal::NotAnEnvelope),
-    }
-}
-
-/// `data.attributes`; `None` unless both are objects. An envelope without attributes is an envelope still (JSON:API 1.1).
-fn open_envelope(document: Value) -> Option<Map<String, Value>> {
-    let Value::Object(mut document) = document else {
-        return None;
-    };
-    let Value::Object(mut data) = document.remove("data")? else {
-        return None;
-    };
-    match data.remove("attributes") {
-        None => Some(Map::new()),
-        Some(Value::Object(attributes)) => Some(attributes),
-        Some(_) => None,
-    }
-}
-
-fn form_attributes(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
-    match form::read_attributes(body) {
-        Ok(attributes) => Ok(attributes),
-        Err(FormFault::Malformed) => Ok(Map::new()),
-        Err(FormFault::DuplicateKey) => Err(Refusal::DuplicateKey),
-    }
-}
-
-fn take_registration(mut attributes: Map<String, Value>, dialect: Dialect) -> Registration {
-    let mut faults = Vec::new();
-    let mut take = |name: &str, field: Field| {
-        let value = attributes.remove(name).unwrap_or_default();
-        read_text(value, dialect).unwrap_or_else(|fault| {
-            faults.push(FieldFault::new(field, fault));
-            None
-        })
-    };
-    let username = take("username", Field::Username);
-    let password = take("password", Field::Password).map(SecretString::from);
-    let register_reason = take("register_reason", Field::RegisterReason);
-    let invite_code = take("code", Field::InviteCode).filter(|code| !code.is_empty());
-    Registration {
-        username,
-        password,
-        register_reason,
-        invite_code,
-        faults,
-    }
-}
-
-/// A text, or nothing for null. The original read whole numbers as their digits, and some of its clients send them.
-fn read_text(value: Value, dialect: Dialect) -> Result<Option<String>, Fault> {
-    match (value, dialect) {
-        (Value::Null, _) => Ok(None),
-        (Value::String(text), _) => Ok(Some(text)),
-        (Value::Number(number), Dialect::Discuzq) if !number.is_f64() => {
-            Ok(Some(number.to_string()))
-        }
-        _ => Err(Fault::WrongType),
-    }
+    let mut attributes = Attributes::read(media, body, dialect)?;
+    Ok(Registration {
+        username: attributes.text("username", Field::Username),
+        password: attributes.secret("password", Field::Password),
+        register_reason: attributes.text("register_reason", Field::RegisterReason),
+        invite_code: attributes.filled("code", Field::InviteCode),
+        offered: attributes.offered(),
+        captcha: attributes.captcha(),
+        faults: attributes.faults(),
+    })
 }
 
 #[cfg(test)]

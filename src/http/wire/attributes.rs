@@ -1,0 +1,200 @@
+//! The attributes of a request document: `data.attributes` of a body, in either dialect (`docs/contract.md`, section 1).
+
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use super::form::{self, FormFault};
+use super::json::{self, JsonFault};
+use super::media_type::MediaType;
+use crate::domain::dialect::Dialect;
+use crate::domain::fault::{Fault, Field, FieldFault};
+use crate::domain::registration::{CaptchaAnswer, MiniProgramCode, Offered};
+use crate::http::error_document::Refusal;
+
+/// Attributes as they came. Each is taken by name; what nobody takes is dropped.
+///
+/// An attribute of a wrong type is no refusal yet: it is noted, so that it can be reported together with what else is
+/// found.
+pub struct Attributes {
+    values: Map<String, Value>,
+    dialect: Dialect,
+    faults: Vec<FieldFault>,
+}
+
+impl Attributes {
+    /// Reads a whole body, once.
+    ///
+    /// # Errors
+    /// [`Refusal::MalformedJson`] and [`Refusal::NotAnEnvelope`] in the `standard` dialect (in `discuzq` such a body has no
+    /// attributes), [`Refusal::DuplicateKey`] and [`Refusal::TooDeep`] in both.
+    pub fn read(media: MediaType, body: &[u8], dialect: Dialect) -> Result<Self, Refusal> {
+        let values = match media {
+            MediaType::Json => json_attributes(body, dialect)?,
+            MediaType::Form => form_attributes(body)?,
+            MediaType::Empty => Map::new(),
+        };
+        Ok(Self::of(values, dialect))
+    }
+
+    /// Attributes that were read already.
+    #[must_use]
+    pub fn of(values: Map<String, Value>, dialect: Dialect) -> Self {
+        Self {
+            values,
+            dialect,
+            faults: Vec::new(),
+        }
+    }
+
+    /// A text; absent and null are the same.
+    pub fn text(&mut self, name: &str, field: Field) -> Option<String> {
+        let value = self.values.remove(name).unwrap_or_default();
+        read_text(value, self.dialect).unwrap_or_else(|fault| {
+            self.faults.push(FieldFault::new(field, fault));
+            None
+        })
+    }
+
+    /// A text that means nothing when it is empty.
+    pub fn filled(&mut self, name: &str, field: Field) -> Option<String> {
+        self.text(name, field).filter(|text| !text.is_empty())
+    }
+
+    /// A secret.
+    pub fn secret(&mut self, name: &str, field: Field) -> Option<SecretString> {
+        self.text(name, field).map(SecretString::from)
+    }
+
+    /// A code of digits, which some clients send as a number; accepted in both dialects (contract section 13).
+    pub fn code(&mut self, name: &str, field: Field) -> Option<String> {
+        if let Some(Value::Number(number)) = self.values.get(name)
+            && number.is_u64()
+        {
+            let text = number.to_string();
+            self.values.insert(name.to_owned(), Value::String(text));
+        }
+        self.text(name, field)
+    }
+
+    /// A switch, as the original's language judges truth: `1`, `"1"`, `true` and any other text or number but zero.
+    pub fn switch(&mut self, name: &str) -> bool {
+        match self.values.remove(name).unwrap_or_default() {
+            Value::Bool(on) => on,
+            Value::Number(number) => number.as_f64().is_some_and(|number| number != 0.0),
+            Value::String(text) => !matches!(text.as_str(), "" | "0"),
+            Value::Null | Value::Array(_) | Value::Object(_) => false,
+        }
+    }
+
+    /// A whole number, or its digits.
+    pub fn number(&mut self, name: &str, field: Field) -> Option<i64> {
+        let number = match self.values.remove(name).unwrap_or_default() {
+            Value::Null => return None,
+            Value::Number(number) => number.as_i64(),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        if number.is_none() {
+            self.faults.push(FieldFault::new(field, Fault::WrongType));
+        }
+        number
+    }
+
+    /// `token`, `mobileToken`, the mini program's triple and `rebind`. A part of the triple counts as nothing.
+    pub fn offered(&mut self) -> Offered {
+        let token = self.filled("token", Field::Token);
+        let mobile_token = self.filled("mobileToken", Field::MobileToken);
+        let js_code = self.filled("js_code", Field::JsCode);
+        let iv = self.filled("iv", Field::Iv);
+        let encrypted_data = self.filled("encryptedData", Field::EncryptedData);
+        let mini_program = match (js_code, iv, encrypted_data) {
+            (Some(js_code), Some(iv), Some(encrypted_data)) => Some(MiniProgramCode {
+                js_code: js_code.into(),
+                iv,
+                encrypted_data,
+            }),
+            _ => None,
+        };
+        Offered {
+            token: token.map(SecretString::from),
+            mobile_token: mobile_token.map(SecretString::from),
+            mini_program,
+            rebind: self.switch("rebind"),
+        }
+    }
+
+    /// `captcha_ticket` and `captcha_rand_str`.
+    pub fn captcha(&mut self) -> CaptchaAnswer {
+        CaptchaAnswer {
+            ticket: self
+                .text("captcha_ticket", Field::Captcha)
+                .unwrap_or_default(),
+            rand_str: self
+                .text("captcha_rand_str", Field::Captcha)
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Whether an attribute came, whatever it holds.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    /// What was of a wrong type, in the contract's order of fields.
+    #[must_use]
+    pub fn faults(mut self) -> Vec<FieldFault> {
+        self.faults.sort_by_key(|fault| fault.field);
+        self.faults
+    }
+}
+
+fn json_attributes(body: &[u8], dialect: Dialect) -> Result<Map<String, Value>, Refusal> {
+    let document = match (json::parse_strict(body), dialect) {
+        (Ok(document), _) => document,
+        (Err(JsonFault::Malformed), Dialect::Discuzq) => return Ok(Map::new()),
+        (Err(JsonFault::Malformed), Dialect::Standard) => return Err(Refusal::MalformedJson),
+        (Err(JsonFault::DuplicateKey), _) => return Err(Refusal::DuplicateKey),
+        (Err(JsonFault::TooDeep), _) => return Err(Refusal::TooDeep),
+    };
+    match (open_envelope(document), dialect) {
+        (Some(attributes), _) => Ok(attributes),
+        (None, Dialect::Discuzq) => Ok(Map::new()),
+        (None, Dialect::Standard) => Err(Refusal::NotAnEnvelope),
+    }
+}
+
+/// `data.attributes`; `None` unless both are objects. An envelope without attributes is an envelope still (JSON:API 1.1).
+fn open_envelope(document: Value) -> Option<Map<String, Value>> {
+    let Value::Object(mut document) = document else {
+        return None;
+    };
+    let Value::Object(mut data) = document.remove("data")? else {
+        return None;
+    };
+    match data.remove("attributes") {
+        None => Some(Map::new()),
+        Some(Value::Object(attributes)) => Some(attributes),
+        Some(_) => None,
+    }
+}
+
+fn form_attributes(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    match form::read_attributes(body) {
+        Ok(attributes) => Ok(attributes),
+        Err(FormFault::Malformed) => Ok(Map::new()),
+        Err(FormFault::DuplicateKey) => Err(Refusal::DuplicateKey),
+    }
+}
+
+/// A text, or nothing for null. The original read whole numbers as their digits, and some of its clients send them.
+fn read_text(value: Value, dialect: Dialect) -> Result<Option<String>, Fault> {
+    match (value, dialect) {
+        (Value::Null, _) => Ok(None),
+        (Value::String(text), _) => Ok(Some(text)),
+        (Value::Number(number), Dialect::Discuzq) if !number.is_f64() => {
+            Ok(Some(number.to_string()))
+        }
+        _ => Err(Fault::WrongType),
+    }
+}
