@@ -162,16 +162,16 @@ impl TenantDb {
     }
 
     async fn bind_wechat(&self, binding: &Binding<'_>) -> Result<(), NotBound> {
-        let transaction = binding.transaction;
-        let stored = self.identity(binding.identity).one(transaction).await;
-        let stored = stored.map_err(StoreError::from)?;
-        let told = binding.identity.union_id.as_deref();
+        let mut stored = self.stored(binding).await?;
+        let told = binding.identity.union_id.clone();
         // An account whose person WeChat has told once stays that person's, even if WeChat is silent now.
-        let known = stored.as_ref().and_then(|row| row.union_id.as_deref());
-        let person = match told.or(known) {
-            Some(union) => self.claim_person(binding, union).await?,
-            None => Person::Own,
-        };
+        let union = told.or_else(|| stored.as_ref().and_then(|row| row.union_id.clone()));
+        let mut person = Person::Own;
+        if let Some(union) = &union {
+            person = self.claim_person(binding, union).await?;
+            // The claim may have waited for another binding, or moved the account itself.
+            stored = self.stored(binding).await?;
+        }
         match (stored, person) {
             // A login must not fail because WeChat now says that somebody has two accounts here.
             (Some(row), Person::AnothersStill) if row.user_id == binding.user.as_i64() => {
@@ -179,7 +179,12 @@ impl TenantDb {
                 self.refresh_identity(binding, &row, union).await
             }
             (_, Person::AnothersStill) => Err(NotBound::WechatBound),
-            (Some(row), Person::Own) => self.bind_known(binding, &row).await,
+            (Some(row), Person::Own) => {
+                if row.user_id != binding.user.as_i64() {
+                    self.move_identity(binding, &row).await?;
+                }
+                self.refresh_identity(binding, &row, union).await
+            }
             (None, Person::Own) => {
                 self.make_room_for(binding).await?;
                 self.insert_identity(binding).await
@@ -187,41 +192,36 @@ impl TenantDb {
         }
     }
 
-    /// An account that some user has: the same one, one whose person has just moved, or another.
-    async fn bind_known(
+    async fn stored(&self, binding: &Binding<'_>) -> Result<Option<identity::Model>, StoreError> {
+        Ok(self
+            .identity(binding.identity)
+            .one(binding.transaction)
+            .await?)
+    }
+
+    /// Takes an account that is no known person's from its owner.
+    async fn move_identity(
         &self,
         binding: &Binding<'_>,
         row: &identity::Model,
     ) -> Result<(), NotBound> {
-        // Who moved a person moved this row with it; what was read before is old.
-        let present = self
-            .identity(binding.identity)
-            .one(binding.transaction)
-            .await;
-        let present = present.map_err(StoreError::from)?;
-        let owner = present.map(|present| present.user_id);
-        if owner.is_some_and(|owner| owner != binding.user.as_i64()) {
-            if !binding.rebind {
-                return Err(NotBound::WechatBound);
-            }
-            self.make_room_for(binding).await?;
-            let moved = self
-                .change_identities()
-                .col_expr(identity::Column::UserId, Expr::value(binding.user.as_i64()))
-                .filter(identity::Column::Id.eq(row.id))
-                .filter(identity::Column::UserId.eq(row.user_id))
-                .exec(binding.transaction)
-                .await
-                .map_err(gave_way)?;
-            if moved.rows_affected == 0 {
-                return Err(StoreError::GaveWay.into());
-            }
-            self.take_from(binding, UserId::from_i64(row.user_id))
-                .await?;
+        if !binding.rebind {
+            return Err(NotBound::WechatBound);
         }
-        let union = binding.identity.union_id.clone();
-        self.refresh_identity(binding, row, union.or_else(|| row.union_id.clone()))
+        self.make_room_for(binding).await?;
+        let moved = self
+            .change_identities()
+            .col_expr(identity::Column::UserId, Expr::value(binding.user.as_i64()))
+            .filter(identity::Column::Id.eq(row.id))
+            .filter(identity::Column::UserId.eq(row.user_id))
+            .exec(binding.transaction)
             .await
+            .map_err(gave_way)?;
+        if moved.rows_affected == 0 {
+            return Err(StoreError::GaveWay.into());
+        }
+        let previous = UserId::from_i64(row.user_id);
+        Ok(self.take_from(binding, previous).await?)
     }
 
     /// Makes the WeChat person the user's, and holds its row until the end of the transaction, so that nobody moves the
@@ -246,6 +246,8 @@ impl TenantDb {
                 .map_err(gave_way)?;
                 Ok(Person::Own)
             }
+            // The user has bound another account of this person meanwhile.
+            Some(row) if row.user_id == binding.user.as_i64() => Err(StoreError::GaveWay.into()),
             Some(_) if !binding.rebind => Ok(Person::AnothersStill),
             Some(row) => {
                 if !self.move_person(binding, union, row.user_id).await? {
@@ -286,7 +288,9 @@ impl TenantDb {
             .await
             .map_err(StoreError::from)?;
         for row in moving {
-            self.remove_own_identity(binding, &row.app_id).await?;
+            if let Some(own) = self.own_identity(binding, &row.app_id).await? {
+                self.remove_identity(binding, own).await?;
+            }
             self.change_identities()
                 .col_expr(identity::Column::UserId, Expr::value(binding.user.as_i64()))
                 .filter(identity::Column::Id.eq(row.id))
@@ -300,45 +304,42 @@ impl TenantDb {
     /// A user has one account of an app: an older one goes, if the user asked to rebind.
     async fn make_room_for(&self, binding: &Binding<'_>) -> Result<(), NotBound> {
         let app = &binding.identity.app_id;
-        if binding.rebind {
-            return self.remove_own_identity(binding, app).await;
+        match self.own_identity(binding, app).await? {
+            None => Ok(()),
+            // The user has bound this very account meanwhile.
+            Some(row) if row.open_id == binding.identity.open_id => Err(StoreError::GaveWay.into()),
+            Some(row) if binding.rebind => Ok(self.remove_identity(binding, row).await?),
+            Some(_) => Err(NotBound::WechatBound),
         }
-        let others = identity::Entity::find()
-            .filter(identity::Column::TenantId.eq(self.tenant.as_i64()))
-            .filter(identity::Column::UserId.eq(binding.user.as_i64()))
-            .filter(identity::Column::AppId.eq(app.as_str()))
-            .count(binding.transaction)
-            .await
-            .map_err(StoreError::from)?;
-        if others > 0 {
-            return Err(NotBound::WechatBound);
-        }
-        Ok(())
     }
 
-    /// Removes the user's account of an app, and with the last account of a person the person.
-    async fn remove_own_identity(
+    async fn own_identity(
         &self,
         binding: &Binding<'_>,
         app_id: &str,
-    ) -> Result<(), NotBound> {
-        let own = identity::Entity::find()
+    ) -> Result<Option<identity::Model>, StoreError> {
+        Ok(identity::Entity::find()
             .filter(identity::Column::TenantId.eq(self.tenant.as_i64()))
             .filter(identity::Column::UserId.eq(binding.user.as_i64()))
             .filter(identity::Column::AppId.eq(app_id))
             .one(binding.transaction)
-            .await
-            .map_err(StoreError::from)?;
-        let Some(row) = own else { return Ok(()) };
+            .await?)
+    }
+
+    /// Removes an account of the user's, and with the last account of a person the person.
+    async fn remove_identity(
+        &self,
+        binding: &Binding<'_>,
+        row: identity::Model,
+    ) -> Result<(), StoreError> {
         identity::Entity::delete_many()
             .filter(identity::Column::TenantId.eq(self.tenant.as_i64()))
             .filter(identity::Column::Id.eq(row.id))
             .exec(binding.transaction)
-            .await
-            .map_err(StoreError::from)?;
+            .await?;
         match row.union_id {
             Some(union) if binding.identity.union_id.as_ref() != Some(&union) => {
-                Ok(self.forget_empty_person(binding, &union).await?)
+                self.forget_empty_person(binding, &union).await
             }
             _ => Ok(()),
         }
