@@ -245,3 +245,98 @@ fn equal(shown: &str, right: &str) -> Result<(), BadSignature> {
         Err(BadSignature::Mismatch)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::{BadSignature, Key, verify_acs3, verify_aliyun_rpc, verify_tc3};
+    use crate::clock::Timestamp;
+    use crate::simulate::wire::parameters;
+
+    fn at(moment: &str) -> Timestamp {
+        Timestamp::parse_rfc3339(moment).unwrap()
+    }
+
+    /// The worked example of Tencent Cloud's "Signature Method v3", asterisks in the secret and all.
+    #[test]
+    fn the_example_of_tencent_cloud_stands() {
+        const BODY: &str = r#"{"Limit": 1, "Filters": [{"Values": ["\u672a\u547d\u540d"], "Name": "instance-name"}]}"#;
+        let key = Key {
+            id: "AKIDz8krbsJ5yKBZQpn74WFkmLPx3*******",
+            secret: "Gu5t9xGARNpq86cd98joQYCN3*******",
+        };
+        let authorization = "TC3-HMAC-SHA256 Credential=AKIDz8krbsJ5yKBZQpn74WFkmLPx3*******/2019-02-25/cvm/tc3_request, \
+            SignedHeaders=content-type;host, \
+            Signature=2230eefd229f582d8b1b891af7107b91597240707d778ab3738f756258d7652c";
+        let request = TestRequest::post()
+            .uri("/")
+            .insert_header(("authorization", authorization))
+            .insert_header(("content-type", "application/json; charset=utf-8"))
+            .insert_header(("host", "cvm.tencentcloudapi.com"))
+            .insert_header(("x-tc-timestamp", "1551113065"))
+            .to_http_request();
+        let verify = |body: &str, key, now| verify_tc3(&request, body.as_bytes(), "cvm", key, now);
+        let now = at("2019-02-25T16:44:25Z");
+        assert_eq!(verify(BODY, key, now), Ok(()));
+        assert_eq!(verify("{}", key, now), Err(BadSignature::Mismatch));
+        let late = at("2019-02-25T16:49:26Z");
+        assert_eq!(verify(BODY, key, late), Err(BadSignature::Expired));
+        let other = Key { id: "AKID", ..key };
+        assert_eq!(verify(BODY, other, now), Err(BadSignature::UnknownKey));
+        let other = Key { secret: "x", ..key };
+        assert_eq!(verify(BODY, other, now), Err(BadSignature::Mismatch));
+    }
+
+    /// The worked example of Aliyun's "V3 request structure and signature".
+    #[test]
+    fn the_example_of_aliyun_stands() {
+        let key = Key {
+            id: "YourAccessKeyId",
+            secret: "YourAccessKeySecret",
+        };
+        let authorization = "ACS3-HMAC-SHA256 Credential=YourAccessKeyId,\
+            SignedHeaders=host;x-acs-action;x-acs-content-sha256;x-acs-date;x-acs-signature-nonce;x-acs-version,\
+            Signature=06563a9e1b43f5dfe96b81484da74bceab24a1d853912eee15083a6f0f3283c0";
+        let request = TestRequest::post()
+            .insert_header(("authorization", authorization))
+            .insert_header(("host", "ecs.cn-shanghai.aliyuncs.com"))
+            .insert_header(("x-acs-action", "RunInstances"))
+            .insert_header((
+                "x-acs-content-sha256",
+                "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            ))
+            .insert_header(("x-acs-date", "2023-10-26T10:22:32Z"))
+            .insert_header(("x-acs-signature-nonce", "3156853299f313e23d1673dc12e1703d"))
+            .insert_header(("x-acs-version", "2014-05-26"))
+            .to_http_request();
+        let query =
+            "RegionId=cn-shanghai&ImageId=win2019_1809_x64_dtc_zh-cn_40G_alibase_20230811.vhd";
+        let now = at("2023-10-26T10:30:00Z");
+        let verify = |body, query: &str| verify_acs3(&request, body, &parameters(query), key, now);
+        assert_eq!(verify(b"", query), Ok(()));
+        assert_eq!(verify(b"x", query), Err(BadSignature::Mismatch));
+        let other = query.replace("shanghai", "beijing");
+        assert_eq!(verify(b"", &other), Err(BadSignature::Mismatch));
+    }
+
+    /// The worked example of Aliyun's older RPC signature.
+    #[test]
+    fn the_older_example_of_aliyun_stands() {
+        let key = Key {
+            id: "testid",
+            secret: "testsecret",
+        };
+        let query = "Timestamp=2016-02-23T12%3A46%3A24Z&Format=XML&AccessKeyId=testid&Action=DescribeRegions\
+            &SignatureMethod=HMAC-SHA1&SignatureNonce=3ee8c1b8-83d3-44af-a94f-4e0ad82fd6cf&Version=2014-05-26\
+            &SignatureVersion=1.0&Signature=OLeaidS1JvxuMvnyHOwuJ%2BuX5qY%3D";
+        let given = parameters(query);
+        let now = at("2016-02-23T12:50:00Z");
+        assert_eq!(verify_aliyun_rpc("GET", &given, key, now), Ok(()));
+        let post = verify_aliyun_rpc("POST", &given, key, now);
+        assert_eq!(post, Err(BadSignature::Mismatch));
+        let late = at("2016-02-23T13:01:25Z");
+        let late = verify_aliyun_rpc("GET", &given, key, late);
+        assert_eq!(late, Err(BadSignature::Expired));
+    }
+}

@@ -200,13 +200,7 @@ fn aliyun_signature(
 }
 
 fn send_by_aliyun(world: &World, given: &Parameters) -> Told {
-    let number = parameter(given, "PhoneNumbers");
-    // With the calling code it has 13 digits and no plus sign; a mainland number may come bare.
-    let number = match number.strip_prefix("86") {
-        Some(rest) if rest.len() == 11 => rest,
-        _ => number,
-    };
-    let Some(phone) = PhoneNumber::parse(number, "86") else {
+    let Some(phone) = aliyun_number(parameter(given, "PhoneNumbers")) else {
         return ("isv.MOBILE_NUMBER_ILLEGAL", "invalid mobile number");
     };
     if parameter(given, "SignName") != SMS_SIGN_NAME {
@@ -227,6 +221,20 @@ fn send_by_aliyun(world: &World, given: &Parameters) -> Told {
         Some(template.to_owned()),
     );
     ("OK", "OK")
+}
+
+/// Numbers come with the calling code and no plus sign; a mobile number of the mainland may come bare.
+fn aliyun_number(number: &str) -> Option<PhoneNumber> {
+    let is_bare = number.len() == 11
+        && number.starts_with('1')
+        && !number.starts_with("10")
+        && !number.starts_with("11")
+        && !number.starts_with("12");
+    if is_bare {
+        PhoneNumber::parse(number, "86")
+    } else {
+        PhoneNumber::from_e164(&format!("+{number}"))
+    }
 }
 
 fn aliyun_document(world: &World, (code, message): Told) -> Result<Value, crate::clock::NoEntropy> {

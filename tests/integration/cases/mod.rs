@@ -18,5 +18,6 @@ mod operations;
 mod outages;
 mod panics;
 mod races;
+mod simulate;
 mod threats_doc;
 mod tokens;
