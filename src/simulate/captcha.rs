@@ -13,6 +13,9 @@ use super::sms::{tencent_error, tencent_fault};
 use super::wire::{Parameters, header, json as answer, parameter, parameters, serve};
 use super::world::World;
 
+/// The longest ticket that may be good; it is kept.
+const MOST_TICKET_BYTES: usize = 2048;
+
 enum Verdict {
     Passed,
     Bad,
@@ -21,7 +24,7 @@ enum Verdict {
 
 /// Spends a ticket; each vendor has its own.
 fn judge(world: &World, vendor: &str, ticket: &str) -> Verdict {
-    if !ticket.starts_with("good") {
+    if !ticket.starts_with("good") || ticket.len() > MOST_TICKET_BYTES {
         Verdict::Bad
     } else if world
         .state()

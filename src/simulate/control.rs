@@ -12,7 +12,7 @@ use super::accounts::{self, is_wechat_app};
 use super::modes::Modes;
 use super::user_data::{self, Watermark};
 use super::wire::{hex, json as answer, parameter, parameters};
-use super::world::{CODE_LIFE, JsCode, User, World, open_id};
+use super::world::{CODE_LIFE, JsCode, User, World, may_be_name, open_id};
 use crate::clock::NoEntropy;
 
 /// How many people `GET /control` lists.
@@ -92,6 +92,7 @@ struct UserWanted {
 pub(super) async fn put_user(world: Data<World>, body: Bytes) -> HttpResponse {
     told(read::<UserWanted>(&body).and_then(|wanted| {
         check_name(&wanted.name)?;
+        wanted.nickname.as_deref().map_or(Ok(()), check_name)?;
         let user = User {
             nickname: wanted.nickname.unwrap_or_else(|| wanted.name.clone()),
             unionid: wanted.unionid,
@@ -114,7 +115,7 @@ pub(super) async fn put_user(world: Data<World>, body: Bytes) -> HttpResponse {
 }
 
 fn check_name(name: &str) -> Result<(), Unusable> {
-    if (1..=64).contains(&name.chars().count()) {
+    if may_be_name(name) {
         Ok(())
     } else {
         Err("a person's name has 1 to 64 characters".into())

@@ -27,6 +27,9 @@ pub(super) async fn tencent(world: &World, request: &HttpRequest, body: &Bytes) 
                 ("MissingParameter", "A required parameter is missing."),
             );
         };
+        if call.phone_number_set.len() > MOST_NUMBERS {
+            return tencent_error(world, TOO_MANY_NUMBERS);
+        }
         let statuses: Vec<Value> = call
             .phone_number_set
             .iter()
@@ -49,10 +52,19 @@ struct TencentCall {
     template_param_set: Vec<String>,
 }
 
+/// As many numbers as one call to Tencent may name.
+const MOST_NUMBERS: usize = 200;
+/// The longest nonce of Aliyun's that is taken; it is kept.
+const MOST_NONCE_BYTES: usize = 128;
+
 /// A vendor's code and message.
 type Told = (&'static str, &'static str);
 
 const OK: Told = ("Ok", "send success");
+const TOO_MANY_NUMBERS: Told = (
+    "LimitExceeded.PhoneNumberCountLimit",
+    "at most 200 phone numbers in a call",
+);
 const EMPTY_PACKAGE: Told = (
     "FailedOperation.InsufficientBalanceInSmsPackage",
     "insufficient balance in SMS package",
@@ -195,7 +207,10 @@ fn aliyun_signature(
         header(request, "x-acs-signature-nonce")
     };
     // A nonce counts once; a call that comes again is a replay.
-    let is_new = !nonce.is_empty() && world.state().nonces.insert(nonce.to_owned(), ());
+    if !(1..=MOST_NONCE_BYTES).contains(&nonce.len()) {
+        return Err(BadSignature::Missing);
+    }
+    let is_new = world.state().nonces.insert(nonce.to_owned(), ());
     is_new.then_some(()).ok_or(BadSignature::Expired)
 }
 

@@ -12,8 +12,11 @@ use serde_json::{Map, Value, json};
 use super::accounts::{WECHAT_SECRET, is_wechat_app};
 use super::modes::{Lie, Service};
 use super::wire::{Answer, Parameters, hex, parameter, parameters, percent_encode, serve};
-use super::world::{CODE_LIFE, Code, Grant, World, open_id};
+use super::world::{CODE_LIFE, Code, Grant, World, may_be_name, open_id};
 use crate::clock::NoEntropy;
+
+/// What an app may ask for.
+const SCOPES: [&str; 3] = ["snsapi_base", "snsapi_userinfo", "snsapi_login"];
 
 /// How long an access token lives, in seconds.
 const TOKEN_LIFE: u64 = 7200;
@@ -74,8 +77,10 @@ fn authorize_fault(given: &Parameters) -> Option<&'static str> {
         Some("redirect_uri parameter error (10003)")
     } else if parameter(given, "response_type") != "code" {
         Some("response_type parameter error (10005)")
-    } else if !parameter(given, "scope").starts_with("snsapi_") {
+    } else if !SCOPES.contains(&parameter(given, "scope")) {
         Some("scope parameter error (10005)")
+    } else if !may_be_name(parameter(given, "auto")) && given.contains_key("auto") {
+        Some("auto: a person's name has 1 to 64 characters")
     } else {
         None
     }

@@ -21,6 +21,9 @@ const MOST_USERS: usize = 100_000;
 /// How many codes, access tokens, tickets and nonces are kept, of each kind.
 const MOST_CODES: usize = 100_000;
 
+/// The longest code that a message is read for, in bytes.
+const MOST_CODE_BYTES: usize = 32;
+
 /// How long a WeChat code lives.
 pub(super) const CODE_LIFE: Duration = Duration::from_secs(300);
 
@@ -162,7 +165,7 @@ impl World {
     ) {
         let message = Message {
             phone,
-            code,
+            code: code.filter(|code| code.len() <= MOST_CODE_BYTES),
             provider,
             template,
             sent_at: self.clock.now().to_rfc3339(0),
@@ -187,6 +190,11 @@ impl State {
         self.users.insert(name.to_owned(), user.clone());
         user
     }
+}
+
+/// Whether a person may have this name; what is kept must be short.
+pub(super) fn may_be_name(text: &str) -> bool {
+    (1..=64).contains(&text.chars().count())
 }
 
 /// The openid of a person at an app: the same in every run, another at every app, 28 characters as WeChat's are.

@@ -234,7 +234,8 @@ async fn a_page_that_is_asked_wrongly_sends_nobody_away() {
         ("http://localhost/", "javascript:alert(1)"),
         ("http://localhost/", "http://localhost/%0d%0aa:b"),
         ("response_type=code", "response_type=token"),
-        ("scope=snsapi_login", "scope="),
+        ("scope=snsapi_login", "scope=snsapi_all"),
+        ("auto=ada", "auto="),
     ] {
         let answer = vendors.get(&good.replace(from, to)).await;
         assert_eq!(
@@ -635,6 +636,8 @@ async fn a_good_captcha_ticket_passes_once() {
     assert_eq!(tencent_code("good-1", "@r", APP_SECRET).await, Some(1));
     assert_eq!(tencent_code("good-1", "@r", APP_SECRET).await, Some(8));
     assert_eq!(tencent_code("bad", "@r", APP_SECRET).await, Some(9));
+    let long = "good".repeat(513);
+    assert_eq!(tencent_code(&long, "@r", APP_SECRET).await, Some(9));
     let guessed = tencent(to, "DescribeCaptchaResult", &json!({}), now(), "guessed");
     let answer = guessed.send(to).await.expect(200);
     assert_eq!(
@@ -771,6 +774,16 @@ async fn a_control_call_that_makes_no_sense_is_refused() {
             json!({"sms": "lying", "lie": "openid"}),
         ),
         ("POST", "/control/wechat/users", json!({"name": ""})),
+        (
+            "POST",
+            "/control/wechat/users",
+            json!({"name": "a".repeat(65)}),
+        ),
+        (
+            "POST",
+            "/control/wechat/users",
+            json!({"name": "a", "nickname": "a".repeat(65)}),
+        ),
         (
             "POST",
             "/control/wechat/code",
