@@ -1,7 +1,7 @@
 //! Senders of text messages. Each message is kept, to be read at `GET /control/sms`.
 
 use actix_web::web::{Bytes, Data};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,6 +12,7 @@ use super::modes::Service;
 use super::signature::{BadSignature, verify_acs3, verify_aliyun_rpc, verify_gateway, verify_tc3};
 use super::wire::{Answer, Parameters, header, hex, json as answer, parameter, parameters, serve};
 use super::world::World;
+use crate::clock::NoEntropy;
 use crate::domain::phone_number::PhoneNumber;
 
 /// Tencent Cloud SMS, `SendSms` of 2021-01-11.
@@ -177,8 +178,10 @@ pub(super) async fn aliyun(
         Ok(answer(&aliyun_document(world, told)?))
     };
     serve(world, Service::Sms, "sms.aliyun", refused, |_| {
-        if let Err(fault) = aliyun_signature(world, request, body, given) {
-            return aliyun_error(world, fault);
+        if let Some((mut response, told)) = aliyun_fault(world, request, body, given) {
+            let document = aliyun_document(world, told)?.to_string();
+            let media_type = "application/json; charset=utf-8";
+            return Ok(response.content_type(media_type).body(document));
         }
         let told = send_by_aliyun(world, given);
         let mut document = aliyun_document(world, told)?;
@@ -191,28 +194,37 @@ pub(super) async fn aliyun(
     .await
 }
 
-fn aliyun_signature(
+/// What is wrong with a call to Aliyun before it is read, if anything: its HTTP status and the vendor's words.
+fn aliyun_fault(
     world: &World,
     request: &HttpRequest,
     body: &[u8],
     given: &Parameters,
-) -> Result<(), BadSignature> {
+) -> Option<(HttpResponseBuilder, Told)> {
     let now = world.clock.now();
-    let nonce = if header(request, "x-acs-action").is_empty() {
-        verify_aliyun_rpc(request.method().as_str(), given, ALIYUN, now)?;
-        parameter(given, "SignatureNonce")
+    let is_rpc = header(request, "x-acs-action").is_empty();
+    let (verified, nonce) = if is_rpc {
+        let verified = verify_aliyun_rpc(request.method().as_str(), given, ALIYUN, now);
+        (verified, parameter(given, "SignatureNonce"))
     } else {
         let query = parameters(request.query_string());
-        verify_acs3(request, body, &query, ALIYUN, now)?;
-        header(request, "x-acs-signature-nonce")
+        let verified = verify_acs3(request, body, &query, ALIYUN, now);
+        (verified, header(request, "x-acs-signature-nonce"))
     };
-    // A nonce counts once; a call that comes again is a replay.
+    if let Err(fault) = verified {
+        return Some(aliyun_refusal(fault));
+    }
     if !(1..=MOST_NONCE_BYTES).contains(&nonce.len()) {
-        return Err(BadSignature::Missing);
+        return Some(aliyun_refusal(BadSignature::Missing));
     }
     let is_new = world.state().nonces.insert(nonce.to_owned(), ());
-    is_new.then_some(()).ok_or(BadSignature::Expired)
+    (!is_new).then(|| (HttpResponse::BadRequest(), NONCE_USED))
 }
+
+const NONCE_USED: Told = (
+    "SignatureNonceUsed",
+    "Specified signature nonce was used already.",
+);
 
 fn send_by_aliyun(world: &World, given: &Parameters) -> Told {
     let Some(phone) = aliyun_number(parameter(given, "PhoneNumbers")) else {
@@ -252,46 +264,35 @@ fn aliyun_number(number: &str) -> Option<PhoneNumber> {
     }
 }
 
-fn aliyun_document(world: &World, (code, message): Told) -> Result<Value, crate::clock::NoEntropy> {
+fn aliyun_document(world: &World, (code, message): Told) -> Result<Value, NoEntropy> {
     let id = world.request_id()?.to_ascii_uppercase();
     Ok(json!({"Code": code, "Message": message, "RequestId": id}))
 }
 
 /// Aliyun answers a bad signature with an HTTP status of its own.
-fn aliyun_error(world: &World, fault: BadSignature) -> Answer {
-    let (mut response, told) = match fault {
-        BadSignature::UnknownKey => (
-            HttpResponse::NotFound(),
-            (
+fn aliyun_refusal(fault: BadSignature) -> (HttpResponseBuilder, Told) {
+    let told = match fault {
+        BadSignature::UnknownKey => {
+            let told = (
                 "InvalidAccessKeyId.NotFound",
                 "Specified access key is not found.",
-            ),
-        ),
+            );
+            return (HttpResponse::NotFound(), told);
+        }
         BadSignature::Expired => (
-            HttpResponse::BadRequest(),
-            (
-                "InvalidTimeStamp.Expired",
-                "Specified time stamp or date value is expired, or its nonce was used.",
-            ),
+            "InvalidTimeStamp.Expired",
+            "Specified time stamp or date value is expired.",
         ),
         BadSignature::Missing => (
-            HttpResponse::BadRequest(),
-            (
-                "IncompleteSignature",
-                "The request signature does not conform to Aliyun standards.",
-            ),
+            "IncompleteSignature",
+            "The request signature does not conform to Aliyun standards.",
         ),
         BadSignature::Mismatch => (
-            HttpResponse::BadRequest(),
-            (
-                "SignatureDoesNotMatch",
-                "Specified signature is not matched with our calculation.",
-            ),
+            "SignatureDoesNotMatch",
+            "Specified signature is not matched with our calculation.",
         ),
     };
-    Ok(response
-        .content_type("application/json; charset=utf-8")
-        .body(aliyun_document(world, told)?.to_string()))
+    (HttpResponse::BadRequest(), told)
 }
 
 #[derive(Deserialize)]

@@ -79,8 +79,8 @@ fn authorize_fault(given: &Parameters) -> Option<&'static str> {
         Some("response_type parameter error (10005)")
     } else if !SCOPES.contains(&parameter(given, "scope")) {
         Some("scope parameter error (10005)")
-    } else if !may_be_name(parameter(given, "auto")) && given.contains_key("auto") {
-        Some("auto: a person's name has 1 to 64 characters")
+    } else if given.get("auto").is_some_and(|name| !may_be_name(name)) {
+        Some("auto parameter error: a name has 1 to 64 characters")
     } else {
         None
     }

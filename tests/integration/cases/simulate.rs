@@ -553,7 +553,7 @@ async fn aliyun_sends_what_is_signed_in_either_way() {
     assert_eq!(vendors.messages("+8613800138001").await.len(), 2);
 
     let replayed = aliyun(to, &sms, "n1", KEY).send(to).await.expect(400);
-    assert_eq!(replayed["Code"], "InvalidTimeStamp.Expired");
+    assert_eq!(replayed["Code"], "SignatureNonceUsed");
     let guessed = aliyun(to, &sms, "n3", "guessed").send(to).await.expect(400);
     assert_eq!(guessed["Code"], "SignatureDoesNotMatch");
     let bare = Request::new("GET", "/?Action=SendSms").send(to).await;
