@@ -3,7 +3,7 @@
 //! The rooms of this house stand on floors; a room imports only from floors below its own (a test reads the source and
 //! checks it, see `tests/integration/cases/architecture.rs`). From the top:
 //!
-//! 1. [`cli`], [`app`], [`shutdown`], [`settings`]: start, stop, configure;
+//! 1. [`cli`], [`app`], [`shutdown`], [`settings`], [`simulate`]: start, stop, configure, stand in for providers;
 //! 2. [`http`]: everything that knows HTTP, status codes and contract texts;
 //! 3. [`admin`]: what administrators can do, each effect audited;
 //! 4. [`tenant`]: the directory of tenants and the actor of each; the only room that knows actors;
@@ -30,6 +30,7 @@ pub mod registration;
 pub mod session;
 pub mod settings;
 pub mod shutdown;
+pub mod simulate;
 pub mod store;
 pub mod telemetry;
 pub mod tenant;

@@ -12,6 +12,7 @@ pub mod migrate;
 pub mod output;
 pub mod serve;
 pub mod settings_patch;
+pub mod simulate;
 pub mod tenant;
 
 use std::io;
@@ -41,6 +42,8 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// Run the server
     Serve(serve::ServeArgs),
+    /// Serve made-up WeChat, SMS and captcha servers to try things on
+    Simulate(simulate::SimulateArgs),
     /// Bring the databases to the schema of this version
     Migrate(migrate::MigrateArgs),
     /// Manage administrators of the platform
@@ -60,6 +63,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
     match cli.command {
         Command::Demo(args) => demo::run(args, config).await,
         Command::Serve(args) => serve::run(args, config).await,
+        Command::Simulate(args) => simulate::run(args).await,
         Command::Migrate(args) => migrate::run(args, config).await,
         Command::Admin(args) => admin::run(args, config).await,
         Command::Tenant(args) => tenant::run(args).await,

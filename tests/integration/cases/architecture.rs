@@ -21,7 +21,7 @@ const FLOORS: &[&[&str]] = &[
     TOP,
 ];
 
-const TOP: &[&str] = &["settings", "shutdown", "app", "cli", "main"];
+const TOP: &[&str] = &["settings", "shutdown", "simulate", "app", "cli", "main"];
 
 /// The imports within the top floor that start and stop need; no other two rooms of one floor know each other.
 const TOP_FLOOR_STAIRS: &[(&str, &str)] = &[
@@ -29,6 +29,8 @@ const TOP_FLOOR_STAIRS: &[(&str, &str)] = &[
     ("app", "shutdown"),
     ("cli", "app"),
     ("cli", "settings"),
+    ("cli", "shutdown"),
+    ("cli", "simulate"),
     ("main", "cli"),
 ];
 

@@ -19,5 +19,6 @@ mod outages;
 mod panics;
 mod races;
 mod store;
+mod simulate;
 mod threats_doc;
 mod tokens;
