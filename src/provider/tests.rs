@@ -323,6 +323,28 @@ async fn an_errcode_is_a_refusal_and_leaves_the_breaker_alone() {
 }
 
 #[tokio::test]
+async fn what_no_provider_gave_is_refused_without_asking() {
+    let fake = Fake::start(&[]).await;
+    let providers = tenant(&fake.url);
+    for code in ["", "a b", "a\n", "\u{5149}", &"x".repeat(129)] {
+        let invalid = refused("40029", "invalid code");
+        let outcome = providers.code_to_session(&app(), code).await;
+        assert_eq!(outcome.unwrap_err(), invalid);
+        let outcome = providers.wechat_user(&app(), code).await;
+        assert_eq!(outcome.unwrap_err(), invalid);
+    }
+    let account = CaptchaAccount::Turnstile {
+        secret: SECRET.into(),
+    };
+    let long = "x".repeat(8193);
+    for (ticket, rand_str) in [("", ""), (long.as_str(), ""), ("t", &long)] {
+        let verdict = providers.check_captcha(&account, ticket, rand_str, NOBODY);
+        assert_eq!(verdict.await, Ok(CaptchaVerdict::Failed(None)));
+    }
+    assert_eq!(fake.requests().len(), 0);
+}
+
+#[tokio::test]
 async fn a_provider_that_lies_is_unavailable() {
     let fake = Fake::start(&[]).await;
     let redirect = Reply::Raw("302 Found", "location: /sns/elsewhere\r\n", "");
@@ -730,6 +752,10 @@ async fn turnstile_and_hcaptcha_judge_a_ticket() {
         assert!(
             matches!(outcome, Err(ProviderError::Refused { code, .. }) if code == "invalid-input-secret")
         );
+        let bad = r#"{"success":false,"error-codes":["bad-request"]}"#;
+        fake.answers(Reply::Raw("400 Bad", "", bad));
+        let outcome = providers.check_captcha(&account, "t", "", NOBODY).await;
+        assert_eq!(outcome, Ok(CaptchaVerdict::Failed(None)));
         let broken = json!({"success": false, "error-codes": ["internal-error"]});
         assert_eq!(check(broken).await, Err(ProviderError::Unavailable));
         let odd = check(json!({"success": "true"})).await;
