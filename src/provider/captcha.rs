@@ -12,6 +12,10 @@ use super::error::{CallError, ProviderError};
 use super::tc3::{self, Action, Credentials};
 use super::{Provider, Shared, TenantProviders};
 
+/// Most characters of a ticket and of the text beside it; longer ones are no provider's.
+const MAX_TICKET: usize = 8192;
+const MAX_RAND_STR: usize = 128;
+
 /// A tenant's account with whoever judges its CAPTCHAs.
 #[derive(Clone, Debug)]
 pub enum CaptchaAccount {
@@ -67,6 +71,9 @@ impl TenantProviders {
         rand_str: &str,
         address: IpAddr,
     ) -> Result<CaptchaVerdict, ProviderError> {
+        if ticket.is_empty() || ticket.len() > MAX_TICKET || rand_str.len() > MAX_RAND_STR {
+            return Ok(CaptchaVerdict::Failed(None));
+        }
         let shared = self.shared.as_ref();
         let settings = &shared.settings;
         match account {
@@ -158,7 +165,12 @@ async fn verify(
         vec![("content-type", content_type)],
         form(url, &fields),
     );
-    let body = shared.http.send(request).await?.into_body()?;
+    let answer = shared.http.send(request).await?;
+    // Some answers to bad input come with 400; they say `success` all the same.
+    let body = match answer.status {
+        400 => answer.body,
+        _ => answer.into_body()?,
+    };
     let told = read_object(&body)?;
     match told.get("success").and_then(Value::as_bool) {
         Some(true) => Ok(CaptchaVerdict::Passed),

@@ -91,7 +91,7 @@ impl HttpClient {
             .connect_timeout(Duration::from_millis(settings.connect_timeout_ms))
             .timeout(Duration::from_millis(settings.timeout_ms))
             .build()
-            .map_err(|error| causes(error))?;
+            .map_err(causes)?;
         Ok(Self {
             http,
             max_answer_bytes: settings.max_answer_bytes,

@@ -12,7 +12,8 @@
 //! is told to the caller and leaves the breaker alone.
 //!
 //! May import `domain`, `telemetry` and `clock`. Invariants: no call outlasts `provider.timeout_ms`, none keeps more than
-//! `provider.max_answer_bytes`, and no secret, code or address with a secret in it reaches a log or an error.
+//! `provider.max_answer_bytes`, nothing that a user sends opens a breaker, and no secret, code or address with a secret in
+//! it reaches a log or an error ([`SmsAccount::Log`] alone, for development, writes codes there).
 
 mod answer;
 mod breaker;

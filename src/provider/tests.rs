@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -33,7 +33,7 @@ enum Reply {
     Silence,
     /// The head of a good answer, then a byte now and then.
     Drip,
-    /// 10 MB, without a length.
+    /// 100 MB, without a length.
     Flood,
 }
 
@@ -122,7 +122,7 @@ async fn answer(stream: &mut TcpStream, reply: Reply, taken: &Mutex<usize>) {
         }
         Reply::Flood => {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
-            for _ in 0..160 {
+            for _ in 0..1600 {
                 if stream.write_all(&[b' '; 65_536]).await.is_err() {
                     return;
                 }
@@ -323,6 +323,28 @@ async fn an_errcode_is_a_refusal_and_leaves_the_breaker_alone() {
 }
 
 #[tokio::test]
+async fn what_no_provider_gave_is_refused_without_asking() {
+    let fake = Fake::start(&[]).await;
+    let providers = tenant(&fake.url);
+    for code in ["", "a b", "a\n", "\u{5149}", &"x".repeat(129)] {
+        let invalid = refused("40029", "invalid code");
+        let outcome = providers.code_to_session(&app(), code).await;
+        assert_eq!(outcome.unwrap_err(), invalid);
+        let outcome = providers.wechat_user(&app(), code).await;
+        assert_eq!(outcome.unwrap_err(), invalid);
+    }
+    let account = CaptchaAccount::Turnstile {
+        secret: SECRET.into(),
+    };
+    let long = "x".repeat(8193);
+    for (ticket, rand_str) in [("", ""), (long.as_str(), ""), ("t", &long)] {
+        let verdict = providers.check_captcha(&account, ticket, rand_str, NOBODY);
+        assert_eq!(verdict.await, Ok(CaptchaVerdict::Failed(None)));
+    }
+    assert_eq!(fake.requests().len(), 0);
+}
+
+#[tokio::test]
 async fn a_provider_that_lies_is_unavailable() {
     let fake = Fake::start(&[]).await;
     let redirect = Reply::Raw("302 Found", "location: /sns/elsewhere\r\n", "");
@@ -367,7 +389,7 @@ async fn a_slow_or_absent_provider_is_given_up_in_time() {
     let fake = Fake::start(&[]).await;
     for reply in [Reply::Silence, Reply::Drip] {
         fake.answers(reply);
-        let started = Instant::now();
+        let started = Clock::system().monotonic();
         let outcome = tenant(&fake.url).code_to_session(&app(), "js").await;
         assert_eq!(outcome.unwrap_err(), ProviderError::Unavailable);
         let waited = started.elapsed();
@@ -382,6 +404,25 @@ async fn a_slow_or_absent_provider_is_given_up_in_time() {
     drop(listener);
     let outcome = tenant(&nobody).code_to_session(&app(), "js").await;
     assert_eq!(outcome.unwrap_err(), ProviderError::Unavailable);
+}
+
+/// TLS is set up from what the build holds, and what does not speak it is not believed.
+#[tokio::test]
+async fn a_server_without_tls_is_not_believed_to_have_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let answered = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut hello = [0; 3];
+        stream.read_exact(&mut hello).await.unwrap();
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+        let _ = stream.write_all(answer).await;
+        hello
+    });
+    let outcome = tenant(&url).code_to_session(&app(), "js").await;
+    assert_eq!(outcome.unwrap_err(), ProviderError::Unavailable);
+    // A TLS record that holds a handshake (RFC 8446, section 5.1).
+    assert_eq!(answered.await.unwrap(), [0x16, 0x03, 0x01]);
 }
 
 /// An operation of two calls has the time of one.
@@ -406,7 +447,7 @@ async fn an_endless_answer_is_not_kept() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     // What lies in the sockets' buffers was sent; the rest found nobody.
     let taken = *fake.taken.lock().unwrap();
-    assert!(taken < 10_000_000, "{taken}");
+    assert!(taken < 50_000_000, "{taken}");
 }
 
 #[tokio::test]
@@ -711,6 +752,10 @@ async fn turnstile_and_hcaptcha_judge_a_ticket() {
         assert!(
             matches!(outcome, Err(ProviderError::Refused { code, .. }) if code == "invalid-input-secret")
         );
+        let bad = r#"{"success":false,"error-codes":["bad-request"]}"#;
+        fake.answers(Reply::Raw("400 Bad", "", bad));
+        let outcome = providers.check_captcha(&account, "t", "", NOBODY).await;
+        assert_eq!(outcome, Ok(CaptchaVerdict::Failed(None)));
         let broken = json!({"success": false, "error-codes": ["internal-error"]});
         assert_eq!(check(broken).await, Err(ProviderError::Unavailable));
         let odd = check(json!({"success": "true"})).await;

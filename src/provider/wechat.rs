@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::answer::{
-    MAX_NICKNAME, MAX_PLACE, id, integer, picture_address, read_object, sex, shown, text,
+    MAX_NICKNAME, MAX_PLACE, id, integer, is_id, picture_address, read_object, sex, shown, text,
 };
 use super::client::{Request, address};
 use super::error::{CallError, ProviderError};
@@ -77,6 +77,7 @@ impl TenantProviders {
         code: &str,
     ) -> Result<WechatIdentity, ProviderError> {
         let work = async {
+            judge_code(code)?;
             let token = self
                 .ask_wechat(
                     "/sns/oauth2/access_token",
@@ -114,6 +115,7 @@ impl TenantProviders {
         js_code: &str,
     ) -> Result<MiniProgramSession, ProviderError> {
         let work = async {
+            judge_code(js_code)?;
             let session = self
                 .ask_wechat(
                     "/sns/jscode2session",
@@ -146,6 +148,16 @@ impl TenantProviders {
                 None => Err(CallError::broken("WeChat's errcode is no number")),
             },
         }
+    }
+}
+
+/// Refuses as WeChat would what cannot be a code of its: it comes from strangers, and WeChat answers an address that is
+/// too long with a status that would count for the breaker.
+fn judge_code(code: &str) -> Result<(), CallError> {
+    if is_id(code) {
+        Ok(())
+    } else {
+        Err(CallError::refused("40029", "invalid code"))
     }
 }
 

@@ -134,6 +134,10 @@ fn variables_stand_over_the_file_and_the_command_line_over_both() {
             "ENROLL__DATABASES__MAIN__URL".into(),
             "postgres://u:needle@h/d".into(),
         ),
+        (
+            "ENROLL__PROVIDER__SMS_GATEWAYS__MAIN__URL".into(),
+            "https://sms.example.com".into(),
+        ),
     ]);
     layers.add_overrides(&[
         ("server.workers", json!(3)),
@@ -149,6 +153,7 @@ fn variables_stand_over_the_file_and_the_command_line_over_both() {
     assert!(settings.hashing.allow_weak);
     assert_eq!(settings.databases["main"].url.backend(), Backend::Postgres);
     assert_eq!(settings.databases["main"].pool_size, 8);
+    assert!(settings.provider.sms_gateways.contains_key("main"));
     assert_eq!(
         settings.master_key_path(),
         Path::new("elsewhere/master.key")

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use secrecy::SecretString;
 
-use super::{Undecipherable, UserData, open_user_data};
+use super::{Undecipherable, UserData, open_user_data, without_padding};
 use crate::clock::Timestamp;
 
 /// The example of WeChat's documentation, "Signature check and decryption of open data".
@@ -205,6 +205,25 @@ fn every_malformed_part_is_the_same_fault() {
             bytes[end] ^= flip;
         });
         assert_eq!(open(IV, &blob, THEN), Err(Undecipherable), "{flip}");
+    }
+}
+
+#[test]
+fn padding_is_right_in_every_byte_or_wrong() {
+    for length in 1..=16_u8 {
+        let mut block = [0xAA; 32];
+        let start = 32 - usize::from(length);
+        block[start..].fill(length);
+        assert_eq!(without_padding(&block), (&block[..start], true));
+        for at in start..32 {
+            let mut wrong = block;
+            wrong[at] ^= 0x40;
+            assert_eq!(without_padding(&wrong), (&wrong[..], false), "{at}");
+        }
+    }
+    for length in [0, 17, 32, 255] {
+        let block = [length; 32];
+        assert_eq!(without_padding(&block), (&block[..], false), "{length}");
     }
 }
 
