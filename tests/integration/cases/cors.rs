@@ -226,3 +226,23 @@ async fn a_listed_page_reads_every_answer_and_errors_too() {
     let answer = metrics.send(server.admin()).await;
     assert!(answer.header("access-control-allow-origin").is_none());
 }
+
+#[tokio::test]
+async fn a_listed_page_reads_the_guards_own_refusals() {
+    let options = ServerOptions::new()
+        .set("server.request_timeout_ms", 200)
+        .set("server.body_timeout_ms", 200)
+        .failpoints("request_future=1*sleep(4000)->off");
+    let server = Server::start(options).await;
+    let settings = json!({"cors": {"origins": [PAGE]}});
+    create_tenant(&server, "acme", Placement::Own, settings).await;
+    let post = from_page("POST", "/api/register", PAGE).json(&attributes("ada"));
+    let answer = post.send(server.public()).await;
+    assert_eq!(
+        (answer.status, answer.error_code().as_str()),
+        (503, "deadline_exceeded")
+    );
+    let allowed = answer.header("access-control-allow-origin");
+    assert_eq!(allowed, Some(PAGE));
+    assert!(answer.header("retry-after").is_some());
+}
