@@ -24,6 +24,7 @@ on_all_databases!(
     invites_are_issued_one_by_one_and_in_batches,
     an_invite_ends_when_it_is_spent_expired_or_revoked,
     every_effect_is_audited_once_and_without_secrets,
+    secrets_of_providers_are_sealed_masked_and_kept,
     a_change_reaches_another_replica,
 );
 
@@ -1424,6 +1425,115 @@ async fn every_effect_is_audited_once_and_without_secrets(backend: Backend) {
     for secret in secrets {
         assert!(!everything.contains(&secret), "{secret} is stored");
     }
+}
+
+/// The sealed texts of the settings that the platform database holds for the only tenant.
+async fn sealed_secret(platform: &DatabaseConnection, path: &str) -> String {
+    let row = tenant::Entity::find().one(platform).await;
+    let row = row.expect("tenants").expect("a tenant");
+    let settings: Value = serde_json::from_str(&row.settings).expect("JSON");
+    let secret = settings.pointer(path).and_then(Value::as_str);
+    secret.expect("a secret").to_owned()
+}
+
+async fn secrets_of_providers_are_sealed_masked_and_kept(backend: Backend) {
+    let home = Platform::start(backend).await;
+    let server = &home.server;
+    let platform = home.platform.connect().await;
+    let settings = json!({
+        "wechat": {"mini_program": {"app_id": "wx1", "app_secret": NEEDLE}},
+        "captcha": {"provider": "turnstile", "secret": NEEDLE},
+    });
+    let made = create(server, json!({"key": "acme", "settings": settings})).await;
+    let mut said = made.text().to_owned();
+    let mini_program =
+        |attributes: &Value| attributes["settings"]["wechat"]["mini_program"].clone();
+    let masked = json!({"app_id": "wx1", "app_secret": "********"});
+    assert_eq!(
+        mini_program(&made.expect(201)["data"]["attributes"]),
+        masked
+    );
+    let path = "/wechat/mini_program/app_secret";
+    let first = sealed_secret(&platform, path).await;
+    let other_place = sealed_secret(&platform, "/captcha/secret").await;
+    assert!(first.starts_with("sealed:") && first != other_place);
+
+    // What was shown can be sent back: the secret stays, the rest changes.
+    let mut shown_settings = shown(server, "acme").await["settings"].take();
+    shown_settings["wechat"]["mini_program"]["app_id"] = "wx2".into();
+    let changed = change(server, "acme", json!({"settings": shown_settings})).await;
+    said += changed.text();
+    assert_eq!(
+        mini_program(&changed.expect(200)["data"]["attributes"]),
+        json!({"app_id": "wx2", "app_secret": "********"})
+    );
+    assert_eq!(sealed_secret(&platform, path).await, first);
+
+    // A new secret takes its place, also when it is the same text: nobody sees whether it changed.
+    let again = json!({"settings": {"wechat": {"mini_program": {"app_secret": NEEDLE}}}});
+    said += change(server, "acme", again).await.text();
+    let second = sealed_secret(&platform, path).await;
+    assert!(second.starts_with("sealed:") && second != first);
+
+    // Neither a made-up sealed text nor a real one from elsewhere is taken, and nothing that no secret can be.
+    let at = "/data/attributes/settings/wechat/mini_program/app_secret";
+    for odd in [
+        "sealed:garbage",
+        &second,
+        &other_place,
+        "",
+        "two words",
+        &"x".repeat(513),
+    ] {
+        let patch = json!({"wechat": {"mini_program": {"app_secret": odd}}});
+        let refused = change(server, "acme", json!({"settings": patch})).await;
+        assert_eq!(pointers(&refused), [at], "{odd}");
+    }
+    let patch = json!({
+        "wechat": {"mini_program": {"app_secret": "sealed:x"}}, "utc_offset": 900, "login": {"tries": 0},
+    });
+    let refused = change(server, "acme", json!({"settings": patch})).await;
+    assert_eq!(
+        pointers(&refused),
+        [
+            "/data/attributes/settings/login/tries",
+            "/data/attributes/settings/utc_offset",
+            at,
+        ]
+    );
+    let wrong_type = json!({"wechat": {"mini_program": {"app_secret": 7}}});
+    let refused = change(server, "acme", json!({"settings": wrong_type})).await;
+    assert_eq!(
+        pointers(&refused),
+        ["/data/attributes/settings/wechat/mini_program"]
+    );
+    // A mask stands for a secret that is there, and another provider's is not.
+    let hcaptcha = json!({"captcha": {"provider": "hcaptcha", "secret": "********"}});
+    let refused = change(server, "acme", json!({"settings": hcaptcha})).await;
+    assert_eq!(pointers(&refused), ["/data/attributes/settings/captcha"]);
+    let refused = create(server, json!({"key": "beta", "settings": hcaptcha})).await;
+    assert_eq!(pointers(&refused), ["/data/attributes/settings/captcha"]);
+    assert_eq!(sealed_secret(&platform, path).await, second);
+
+    let off = json!({"settings": {"wechat": {"mini_program": null}, "captcha": null}});
+    let changed = change(server, "acme", off).await;
+    assert_eq!(
+        mini_program(&changed.expect(200)["data"]["attributes"]),
+        Value::Null
+    );
+    said += changed.text();
+    said += get(server, "/admin/v1/tenants").await.text();
+    said += &server.log();
+    said += &stored(&platform).await;
+    assert!(!said.contains(NEEDLE), "a secret shows");
+    let audit = audit_entry::Entity::find()
+        .all(&platform)
+        .await
+        .expect("the audit");
+    assert!(
+        !format!("{audit:?}").contains("sealed:"),
+        "the audit holds a sealed secret"
+    );
 }
 
 async fn a_change_reaches_another_replica(backend: Backend) {

@@ -800,3 +800,47 @@ async fn serve_says_which_address_is_taken() {
     let refused = enroll(&["serve"], &environment, "").await.failed(1);
     assert!(refused.contains(&address), "{refused}");
 }
+
+#[tokio::test]
+async fn a_secret_setting_is_never_an_argument() {
+    const SECRET: &str = "hush-4711";
+    let operator = Operator::start().await;
+    let app_id = "wechat.mini_program.app_id=wx1";
+    let of_app = |how: &str| format!("wechat.mini_program.app_secret={how}");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), format!("{SECRET}\n")).expect("a secret");
+    let path = file.path().to_str().expect("UTF-8");
+
+    let clear = of_app(SECRET);
+    let as_object =
+        format!(r#"wechat={{"mini_program":{{"app_id":"wx1","app_secret":"{SECRET}"}}}}"#);
+    for line in [
+        &["tenant", "create", "acme", "--set", app_id, "--set", &clear][..],
+        &["tenant", "create", "acme", "--set", &as_object],
+        &["tenant", "set", "acme", app_id, &clear],
+    ] {
+        let refused = operator.run(line).await.failed(2);
+        assert!(refused.contains("never an argument"), "{refused}");
+        assert!(!refused.contains(SECRET), "{refused}");
+    }
+    let (piped, from_file) = (of_app("@-"), of_app(&format!("@{path}")));
+    let line = ["tenant", "set", "acme", app_id, &piped, "--token-stdin"];
+    let taken = operator.run_with(&line, operator.server.token()).await;
+    assert!(taken.failed(2).contains("only once"));
+
+    let line = ["tenant", "create", "acme", "--set", app_id, "--set", &piped];
+    let made = operator
+        .run_with(&line, &format!("{SECRET}\n"))
+        .await
+        .well();
+    assert!(
+        made.contains("********") && !made.contains(SECRET),
+        "{made}"
+    );
+    let line = ["tenant", "set", "acme", "locale=en", &from_file];
+    let changed = operator.run(&line).await.well();
+    assert!(
+        changed.contains("********") && !changed.contains(SECRET),
+        "{changed}"
+    );
+}

@@ -76,7 +76,10 @@ impl Ground {
 
 /// The settings of a tenant without any limit.
 pub(crate) fn no_limits() -> Value {
-    json!({"limits": {"per_address": null, "per_username": null, "per_tenant": null, "in_flight": null}})
+    json!({"limits": {
+        "per_address": null, "per_username": null, "per_tenant": null, "login_per_address": null,
+        "sms_per_address": null, "calls_per_address": null, "in_flight": null,
+    }})
 }
 
 /// The attributes of a registration that is good but for a name that may be taken.
