@@ -227,7 +227,10 @@ const NONCE_USED: Told = (
 );
 
 fn send_by_aliyun(world: &World, given: &Parameters) -> Told {
-    let Some(phone) = aliyun_number(parameter(given, "PhoneNumbers")) else {
+    // With the calling code and without a plus sign. Aliyun takes a bare mainland number too, which cannot be told from a
+    // North American one (14155550100).
+    let number = format!("+{}", parameter(given, "PhoneNumbers"));
+    let Some(phone) = PhoneNumber::from_e164(&number) else {
         return ("isv.MOBILE_NUMBER_ILLEGAL", "invalid mobile number");
     };
     if parameter(given, "SignName") != SMS_SIGN_NAME {
@@ -248,20 +251,6 @@ fn send_by_aliyun(world: &World, given: &Parameters) -> Told {
         Some(template.to_owned()),
     );
     ("OK", "OK")
-}
-
-/// Numbers come with the calling code and no plus sign; a mobile number of the mainland may come bare.
-fn aliyun_number(number: &str) -> Option<PhoneNumber> {
-    let is_bare = number.len() == 11
-        && number.starts_with('1')
-        && !number.starts_with("10")
-        && !number.starts_with("11")
-        && !number.starts_with("12");
-    if is_bare {
-        PhoneNumber::parse(number, "86")
-    } else {
-        PhoneNumber::from_e164(&format!("+{number}"))
-    }
 }
 
 fn aliyun_document(world: &World, (code, message): Told) -> Result<Value, NoEntropy> {
