@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use entity::tenant::{identity, union_id, user};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter,
-    Select, UpdateMany, sea_query::Expr,
+    QueryOrder, Select, UpdateMany, sea_query::Expr,
 };
 use serde_json::json;
 
@@ -99,6 +99,7 @@ impl TenantDb {
                 let row = union_id::Entity::find()
                     .filter(union_id::Column::TenantId.eq(self.tenant.as_i64()))
                     .filter(union_id::Column::UserId.eq(user.as_i64()))
+                    .order_by_asc(union_id::Column::UnionId)
                     .one(&reader.executor())
                     .await?;
                 Ok(row.map(|row| row.union_id))
@@ -419,7 +420,7 @@ impl TenantDb {
         let changed = self
             .change_identities()
             .set(identity::ActiveModel {
-                union_id: Set(union),
+                union_id: Set(union.clone()),
                 updated_at: Set(self.clock.now().as_millis()),
                 ..shown(&binding.identity.profile)
             })
@@ -431,7 +432,13 @@ impl TenantDb {
         if changed.rows_affected == 0 {
             return Err(StoreError::GaveWay.into());
         }
-        Ok(())
+        match &row.union_id {
+            // WeChat gives new names when an app changes hands.
+            Some(old) if row.union_id != union => {
+                Ok(self.forget_empty_person(binding, old).await?)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn identity(&self, wanted: &WechatIdentity) -> Select<identity::Entity> {
