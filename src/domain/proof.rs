@@ -80,6 +80,15 @@ impl Proof {
         }
     }
 
+    /// The WeChat person it shows, where WeChat tells one.
+    #[must_use]
+    pub fn union_id(&self) -> Option<&str> {
+        match &self.claim {
+            Claim::Wechat(identity) => identity.union_id.as_deref(),
+            Claim::Phone(_) => None,
+        }
+    }
+
     /// Whether it shows a phone number.
     #[must_use]
     pub fn is_phone(&self) -> bool {

@@ -23,6 +23,13 @@ pub(super) fn refuse(refusal: &Refusal, dialect: Dialect, language: Language) ->
     response.body(answer.body)
 }
 
+/// Done, and nothing to say.
+pub(super) fn no_content() -> HttpResponse {
+    HttpResponse::NoContent()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .finish()
+}
+
 /// A document as a response that no cache keeps.
 pub(super) fn document(status: StatusCode, body: Vec<u8>) -> HttpResponse {
     HttpResponse::build(status)

@@ -8,7 +8,7 @@ use super::answer::refuse;
 use super::error_document::Refusal;
 use super::language::choose;
 use super::site::languages;
-use super::{forum, health, jwks, metrics, register};
+use super::{forum, health, jwks, login, metrics, refresh_token, register};
 use crate::domain::dialect::Dialect;
 use crate::domain::language::Language;
 
@@ -16,6 +16,12 @@ use crate::domain::language::Language;
 const PATTERNS: &[&str] = &[
     "/api/register",
     "/t/{tenant}/api/register",
+    "/api/login",
+    "/t/{tenant}/api/login",
+    "/api/refresh-token",
+    "/t/{tenant}/api/refresh-token",
+    "/api/logout",
+    "/t/{tenant}/api/logout",
     "/api/forum",
     "/t/{tenant}/api/forum",
     "/.well-known/jwks.json",
@@ -48,6 +54,17 @@ pub(super) fn public(app: &mut ServiceConfig) {
     }
     for path in ["/api/forum", "/t/{tenant}/api/forum"] {
         app.service(read(path, forum::METHODS, forum::forum));
+    }
+    for path in ["/api/login", "/t/{tenant}/api/login"] {
+        app.service(only(path, login::METHODS).route(web::post().to(login::login)));
+    }
+    for path in ["/api/refresh-token", "/t/{tenant}/api/refresh-token"] {
+        let route = web::post().to(refresh_token::refresh_token);
+        app.service(only(path, refresh_token::METHODS).route(route));
+    }
+    for path in ["/api/logout", "/t/{tenant}/api/logout"] {
+        let route = web::post().to(refresh_token::logout);
+        app.service(only(path, refresh_token::METHODS).route(route));
     }
     for path in [
         "/.well-known/jwks.json",

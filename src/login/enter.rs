@@ -37,7 +37,11 @@ pub(super) async fn enter(
     // Read again: the bindings and the login changed the row.
     let user = get_user(tools, id).await?;
     let admitted = Admitted::check(user)?;
-    Ok(opening.hand_out(tools, rules, admitted, gate::FIRST)?)
+    let tokens = opening.hand_out(tools, rules, admitted, gate::FIRST)?;
+    Ok(Tokens {
+        union_id: tools.db.find_union_id(id).await?,
+        ..tokens
+    })
 }
 
 /// A binding that failed in its transaction.

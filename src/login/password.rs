@@ -31,6 +31,8 @@ pub struct PasswordLogin {
     pub name: Option<String>,
     /// `password`
     pub password: Option<SecretString>,
+    /// `mobileToken` came, and is empty: a fault of this call alone (contract section 10.1).
+    pub mobile_token_is_empty: bool,
     /// What is to be bound to the account.
     pub offered: Offered,
     /// Attributes of a wrong type.
@@ -97,9 +99,7 @@ fn required(request: &PasswordLogin) -> Result<(&str, &SecretString), LoginError
     if password.is_none() {
         missing(Field::Password);
     }
-    if let Some(token) = &request.offered.mobile_token
-        && token.expose_secret().is_empty()
-    {
+    if request.mobile_token_is_empty {
         missing(Field::MobileToken);
     }
     match (name, password) {

@@ -63,7 +63,12 @@ pub(super) async fn make(
         return Err(RegistrationError::AwaitsApproval);
     }
     let admitted = Admitted::check(user)?;
-    Ok(opening.hand_out(tools, rules, admitted, gate::FIRST)?)
+    let tokens = opening.hand_out(tools, rules, admitted, gate::FIRST)?;
+    let union_id = new.proofs.iter().find_map(Proof::union_id);
+    Ok(Tokens {
+        union_id: union_id.map(str::to_owned),
+        ..tokens
+    })
 }
 
 fn not_made(error: NotMade, proofs: &[Proof], rules: &TenantRules) -> RegistrationError {

@@ -144,7 +144,8 @@ pub async fn ask_mini_program(
     let identity = WechatIdentity {
         app_id: app.app_id.clone(),
         open_id: session.open_id,
-        union_id: session.union_id.or(data.union_id),
+        // Never the one in the sealed data: nothing vouches for it.
+        union_id: session.union_id,
         profile: data.profile,
     };
     Ok((identity, data.phone))

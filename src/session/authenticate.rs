@@ -48,7 +48,7 @@ pub async fn authenticate(
     let session = session
         .filter(|session| session.user.id == told.user_id)
         // An answer that was lost took this generation with it: who has its token is not who refreshed since.
-        .filter(|session| session.skipped_generation != Some(told.generation))
+        .filter(|session| session.skipped_generation < Some(told.generation))
         .filter(|session| told.generation <= session.generation)
         .ok_or(CallError::TokenRejected)?;
     if session.user.status != UserStatus::Normal {

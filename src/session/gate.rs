@@ -39,6 +39,8 @@ impl Admitted {
 pub struct Tokens {
     /// Whose they are.
     pub user: User,
+    /// The user's name at all of one owner's WeChat apps, where the way in has told it.
+    pub union_id: Option<String>,
     /// The signed access token.
     pub access_token: SecretString,
     /// Life of the access token.
@@ -114,6 +116,7 @@ impl Opening {
         };
         Ok(Tokens {
             user,
+            union_id: None,
             access_token: sign_access_token(&rules.keys.signing, &claims)?,
             expires_in: rules.access_life(),
             refresh_token: self.refresh.plain().clone(),

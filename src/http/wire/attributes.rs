@@ -135,10 +135,10 @@ impl Attributes {
         }
     }
 
-    /// Whether an attribute came, whatever it holds.
+    /// Whether an attribute came as a text without anything in it.
     #[must_use]
-    pub fn has(&self, name: &str) -> bool {
-        self.values.contains_key(name)
+    pub fn is_empty_text(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(|value| value == "")
     }
 
     /// What was of a wrong type, in the contract's order of fields.

@@ -9,6 +9,7 @@ pub mod json;
 pub mod media_type;
 pub mod registration;
 pub mod token_document;
+pub mod user_document;
 
 /// The media type of every document and error document that the server sends.
 pub const DOCUMENT_MEDIA_TYPE: &str = "application/vnd.api+json";
