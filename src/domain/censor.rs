@@ -161,9 +161,9 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::tenant_settings::{CensorAction, CensoredWord};
     use super::{CensorList, Verdict, lower_case, nfc};
     use crate::clock::Clock;
+    use crate::domain::tenant_settings::{CensorAction, CensoredWord};
 
     fn list(words: &[(&str, CensorAction)]) -> CensorList {
         let words: Vec<_> = words

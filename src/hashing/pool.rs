@@ -656,7 +656,7 @@ mod tests {
         assert!(job.claim.take());
         let answer = async {
             tokio::time::sleep(Duration::from_millis(150)).await;
-            let Task::Hash(answer) = job.task else {
+            let crate::hashing::queue::Task::Hash(answer) = job.task else {
                 unreachable!("nothing else was asked for")
             };
             answer.send(Err(HashRefusal::Failed)).unwrap();

@@ -170,7 +170,7 @@ mod tests {
             queued_at: now,
             start_by: now + Duration::from_secs(1),
             claim: Claim::default(),
-            answer: oneshot::channel().0,
+            task: super::Task::Hash(oneshot::channel().0),
         }
     }
 

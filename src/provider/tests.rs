@@ -270,14 +270,19 @@ async fn a_mini_programs_session_is_read() {
 #[test]
 fn browsers_are_sent_to_wechats_own_pages() {
     let client = client("http://127.0.0.1:9", &Metrics::new(0).unwrap());
-    let address = client.authorize_url(&app(), false, "https://a.example/x?sessionId=1", "st");
+    let address =
+        client
+            .for_tenant()
+            .authorize_url(&app(), false, "https://a.example/x?sessionId=1", "st");
     assert_eq!(
         address,
         "https://open.weixin.qq.com/connect/oauth2/authorize?appid=wx0123456789abcdef&\
          redirect_uri=https%3A%2F%2Fa.example%2Fx%3FsessionId%3D1&response_type=code&scope=snsapi_userinfo&\
          state=st#wechat_redirect"
     );
-    let address = client.authorize_url(&app(), true, "https://a.example/", "st");
+    let address = client
+        .for_tenant()
+        .authorize_url(&app(), true, "https://a.example/", "st");
     assert!(address.starts_with("https://open.weixin.qq.com/connect/qrconnect?"));
     assert!(address.contains("&scope=snsapi_login&"));
 }

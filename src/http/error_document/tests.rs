@@ -239,17 +239,17 @@ fn policy_refusals_are_401_and_bare_in_discuzq() {
             "帐号审核中，请审核通过后尝试",
         ),
         (
-            CallError::AccountRefused(UserStatus::Banned),
+            CallError::AccountRefused(UserStatus::Banned).into(),
             "ban_user",
             "您的账号被禁用，无法访问本站点",
         ),
         (
-            CallError::AccountRefused(UserStatus::Rejected),
+            CallError::AccountRefused(UserStatus::Rejected).into(),
             "validate_reject",
             "帐号审核拒绝，请联系管理员",
         ),
         (
-            CallError::AccountRefused(UserStatus::Ignored),
+            CallError::AccountRefused(UserStatus::Ignored).into(),
             "validate_ignore",
             "帐号审核忽略，请联系管理员",
         ),
