@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
-use enroll::hashing::{HashParams, bare_rate};
+use enroll::hashing::{EngineKind, HashParams, bare_rate};
 use serde_json::{Value, json};
 
 const ROUNDS: usize = 5;
@@ -64,7 +64,8 @@ fn registrations(server: &Server, threads: usize) {
     let params = HashParams::new(19_456, 2, 1).expect("valid parameters");
     let mut ratios = Vec::new();
     for round in 0..ROUNDS {
-        let bare = bare_rate(&params, threads, BARE_SECONDS).expect("memory for hashing");
+        let bare = bare_rate(EngineKind::Fast, &params, threads, BARE_SECONDS)
+            .expect("memory for hashing");
         let load = load(server, 32, LOAD, move |connection, number| {
             body(
                 "bench",

@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod client;
 pub mod demo;
+pub mod hash;
 pub mod invite;
 pub mod migrate;
 pub mod output;
@@ -52,6 +53,8 @@ pub enum Command {
     Tenant(tenant::TenantArgs),
     /// Issue, list and revoke a tenant's invite codes
     Invite(invite::InviteArgs),
+    /// Measure password hashes on this machine
+    Hash(hash::HashArgs),
 }
 
 /// Runs the command.
@@ -68,6 +71,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Admin(args) => admin::run(args, config).await,
         Command::Tenant(args) => tenant::run(args).await,
         Command::Invite(args) => invite::run(args).await,
+        Command::Hash(args) => hash::run(args, config).await,
     }
 }
 

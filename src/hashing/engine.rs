@@ -1,15 +1,14 @@
 //! The code that computes a hash, with the memory it works in.
 //!
-//! One engine belongs to one thread. A faster one takes this one's place here, behind the same two
-//! functions.
+//! One engine belongs to one thread; which code computes is [`super::kernel`]'s affair.
 
 use std::fmt;
 use std::time::Duration;
 
-use argon2::{Algorithm, Argon2, Block, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use zeroize::Zeroizing;
 
+use super::kernel::{EngineKind, Kernel};
 use super::params::{HASH_BYTES, HashParams, SALT_BYTES, StoredHash};
 use crate::clock::Clock;
 
@@ -41,12 +40,10 @@ pub enum Verified {
     Wrong,
 }
 
-/// Argon2id of the RustCrypto project, over blocks that live as long as the engine.
+/// Argon2id with one set of parameters, in memory that lives as long as the engine.
 pub struct Engine {
     params: HashParams,
-    argon2: Argon2<'static>,
-    /// Written over by each hash; never freed or grown in between.
-    blocks: Vec<Block>,
+    kernel: Kernel,
 }
 
 /// An engine has no memory, or could not hash.
@@ -65,19 +62,9 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::OutOfMemory`].
-    pub fn new(params: HashParams) -> Result<Self, EngineError> {
-        let count = params.inner().block_count();
-        let mut blocks = Vec::new();
-        blocks
-            .try_reserve_exact(count)
-            .map_err(|_| EngineError::OutOfMemory)?;
-        blocks.resize(count, Block::new());
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.inner().clone());
-        Ok(Self {
-            params,
-            argon2,
-            blocks,
-        })
+    pub fn new(kind: EngineKind, params: HashParams) -> Result<Self, EngineError> {
+        let kernel = Kernel::new(kind, params.inner())?;
+        Ok(Self { params, kernel })
     }
 
     /// Hashes one password. The same input gives the same string.
@@ -90,9 +77,8 @@ impl Engine {
         salt: &[u8; SALT_BYTES],
     ) -> Result<PasswordHash, EngineError> {
         let mut hash = Zeroizing::new([0_u8; HASH_BYTES]);
-        self.argon2
-            .hash_password_into_with_memory(password, salt, &mut *hash, &mut self.blocks)
-            .map_err(|_| EngineError::Refused)?;
+        self.kernel
+            .fill(self.params.inner(), password, salt, &mut *hash)?;
         self.params
             .phc(salt, &hash)
             .map(PasswordHash)
@@ -116,22 +102,8 @@ impl Engine {
         };
         let stored = StoredHash::parse(stored).ok_or(EngineError::Refused)?;
         let mut hash = Zeroizing::new(vec![0_u8; stored.hash.len()]);
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, stored.params.clone());
-        let count = stored.params.block_count();
-        let mut larger = Vec::new();
-        let blocks = match self.blocks.get_mut(..count) {
-            Some(blocks) => blocks,
-            None => {
-                larger
-                    .try_reserve_exact(count)
-                    .map_err(|_| EngineError::OutOfMemory)?;
-                larger.resize(count, Block::new());
-                larger.as_mut_slice()
-            }
-        };
-        argon2
-            .hash_password_into_with_memory(password, &stored.salt, &mut hash, blocks)
-            .map_err(|_| EngineError::Refused)?;
+        self.kernel
+            .fill(&stored.params, password, &stored.salt, &mut hash)?;
         Ok(match verify_slices_are_equal(&hash, &stored.hash) {
             Err(_) => Verified::Wrong,
             Ok(()) if self.params.made(&stored) => Verified::Right,
@@ -142,7 +114,7 @@ impl Engine {
     /// The memory this engine keeps, in bytes.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.blocks.len().saturating_mul(Block::SIZE)
+        self.kernel.memory_bytes()
     }
 }
 
@@ -151,10 +123,15 @@ impl Engine {
 ///
 /// # Errors
 /// [`EngineError`] of the first engine that fails.
-pub fn bare_rate(params: &HashParams, threads: usize, seconds: u32) -> Result<f64, EngineError> {
+pub fn bare_rate(
+    kind: EngineKind,
+    params: &HashParams,
+    threads: usize,
+    seconds: u32,
+) -> Result<f64, EngineError> {
     let clock = Clock::system();
     let engines: Vec<_> = (0..threads)
-        .map(|_| Engine::new(params.clone()))
+        .map(|_| Engine::new(kind, params.clone()))
         .collect::<Result<_, _>>()?;
     std::thread::scope(|scope| {
         let clock = &clock;
@@ -168,6 +145,22 @@ pub fn bare_rate(params: &HashParams, threads: usize, seconds: u32) -> Result<f6
             .map(|worker| worker.join().unwrap_or(Err(EngineError::Refused)))
             .sum()
     })
+}
+
+/// How long one hash takes, at best of three.
+///
+/// # Errors
+/// [`EngineError`] of the engine.
+pub fn time_of_one(kind: EngineKind, params: &HashParams) -> Result<Duration, EngineError> {
+    let clock = Clock::system();
+    let mut engine = Engine::new(kind, params.clone())?;
+    let mut best = Duration::MAX;
+    for _ in 0..3 {
+        let start = clock.monotonic();
+        engine.hash(b"correct horse battery staple", &[0; SALT_BYTES])?;
+        best = best.min(clock.monotonic().saturating_duration_since(start));
+    }
+    Ok(best)
 }
 
 fn rate_of_one(engine: &mut Engine, clock: &Clock, time: Duration) -> Result<f64, EngineError> {
@@ -187,16 +180,18 @@ fn rate_of_one(engine: &mut Engine, clock: &Clock, time: Duration) -> Result<f64
 mod tests {
     use argon2::{Argon2, PasswordVerifier};
 
-    use super::{Engine, Verified, bare_rate};
+    use super::{Engine, EngineKind, Verified, bare_rate};
     use crate::hashing::params::HashParams;
 
+    const KIND: EngineKind = EngineKind::Fast;
+
     fn engine() -> Engine {
-        Engine::new(HashParams::new(64, 2, 1).unwrap()).unwrap()
+        Engine::new(KIND, HashParams::new(64, 2, 1).unwrap()).unwrap()
     }
 
     #[test]
     fn a_password_opens_its_own_hash_alone() {
-        let mut engine = Engine::new(HashParams::new(64, 2, 1).unwrap()).unwrap();
+        let mut engine = Engine::new(KIND, HashParams::new(64, 2, 1).unwrap()).unwrap();
         let hash = engine.hash(b"right", &[7; 16]).unwrap();
         let stored = Some(hash.as_str());
         assert_eq!(engine.verify(b"right", stored).unwrap(), Verified::Right);
@@ -208,10 +203,13 @@ mod tests {
     #[test]
     fn a_hash_of_other_parameters_opens_and_is_outdated() {
         for (memory_kib, iterations) in [(64, 2), (32, 2), (128, 1), (64, 3)] {
-            let mut other =
-                Engine::new(HashParams::new(memory_kib, iterations, 1).unwrap()).unwrap();
+            let mut other = Engine::new(
+                EngineKind::Reference,
+                HashParams::new(memory_kib, iterations, 1).unwrap(),
+            )
+            .unwrap();
             let hash = other.hash(b"right", &[7; 16]).unwrap();
-            let mut engine = Engine::new(HashParams::new(64, 2, 1).unwrap()).unwrap();
+            let mut engine = Engine::new(KIND, HashParams::new(64, 2, 1).unwrap()).unwrap();
             let expected = if (memory_kib, iterations) == (64, 2) {
                 Verified::Right
             } else {
@@ -230,7 +228,7 @@ mod tests {
 
     #[test]
     fn what_is_no_hash_of_ours_is_refused() {
-        let mut engine = Engine::new(HashParams::new(64, 2, 1).unwrap()).unwrap();
+        let mut engine = Engine::new(KIND, HashParams::new(64, 2, 1).unwrap()).unwrap();
         for stored in [
             "",
             "plain",
@@ -255,15 +253,12 @@ mod tests {
     #[test]
     fn hashes_share_one_block_of_memory_and_leave_no_trace_in_each_other() {
         let mut engine = engine();
-        let (before, size) = (engine.blocks.as_ptr(), engine.memory_bytes());
+        let size = engine.memory_bytes();
         let first = engine.hash(b"one", &[1; 16]).unwrap();
         engine.hash(b"two", &[2; 16]).unwrap();
         let again = engine.hash(b"one", &[1; 16]).unwrap();
         assert_eq!(first.as_str(), again.as_str());
-        assert_eq!(
-            (engine.blocks.as_ptr(), engine.memory_bytes()),
-            (before, size)
-        );
+        assert_eq!(engine.memory_bytes(), size);
         assert_eq!(size, 64 * 1024);
     }
 
@@ -276,6 +271,6 @@ mod tests {
     #[test]
     fn two_threads_hash_at_a_rate() {
         let params = HashParams::new(64, 1, 1).unwrap();
-        assert!(bare_rate(&params, 2, 0).unwrap() > 0.0);
+        assert!(bare_rate(KIND, &params, 2, 0).unwrap() > 0.0);
     }
 }

@@ -7,19 +7,21 @@
 //! `spawn_blocking`, whose queue has no bound, and actix's `SyncArbiter`, which loses a thread for
 //! each panic.
 //!
-//! Two places wait for something better and hide their choice from everybody else: `queue` decides
-//! whose turn it is (first come, first served today), `engine` computes the hash (RustCrypto
-//! today).
+//! Two places hide their choice from everybody else: `queue` decides whose turn it is, `kernel` which
+//! code computes the hash.
 //!
 //! Imports [`crate::domain`], [`crate::telemetry`] and [`crate::clock`].
 
 pub mod engine;
+pub mod kernel;
 pub mod params;
 pub mod pool;
 mod queue;
 pub mod settings;
 
-pub use self::engine::{PasswordHash, Verified, bare_rate};
+pub use self::engine::{EngineError, PasswordHash, Verified, bare_rate, time_of_one};
+pub use self::kernel::EngineKind;
 pub use self::params::HashParams;
-pub use self::pool::{HashPool, HashRefusal, HashingError};
-pub use self::settings::HashingSettings;
+pub use self::pool::{HashPool, HashRefusal, HashingError, choose_engine};
+pub use self::queue::{Customer, Purpose};
+pub use self::settings::{EngineSetting, HashingSettings};

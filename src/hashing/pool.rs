@@ -13,9 +13,10 @@ use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
 use super::engine::{Engine, EngineError, PasswordHash, Verified};
+use super::kernel::{self, EngineKind};
 use super::params::{BadParams, HashParams, SALT_BYTES};
-use super::queue::{Answer, Claim, Job, NotQueued, Queue, Task};
-use super::settings::HashingSettings;
+use super::queue::{Answer, Bounds, Claim, Customer, Job, NotQueued, Queue, Task};
+use super::settings::{EngineSetting, HashingSettings};
 use crate::clock::{Clock, Entropy};
 use crate::domain::ids::TenantId;
 use crate::telemetry::Metrics;
@@ -26,6 +27,9 @@ const MIN_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The pool could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum HashingError {
+    /// The fast engine is asked for, and computes wrong hashes on this machine.
+    #[error("hashing.engine: the fast engine computes wrong hashes on this machine")]
+    FastEngineWrong,
     /// The settings have faults.
     #[error("hashing.{0} {1}")]
     Settings(&'static str, &'static str),
@@ -124,8 +128,12 @@ impl HashPool {
             return Err(HashingError::Settings(key, fault));
         }
         let params = HashParams::new(settings.memory_kib, settings.iterations, settings.lanes)?;
+        let kind = choose_engine(settings.engine, entropy, &metrics)?;
         let shared = Arc::new(Shared {
-            queue: Queue::new(settings.queue),
+            queue: Queue::new(Bounds {
+                total: settings.queue,
+                per_tenant: settings.queue_per_tenant,
+            }),
             clock,
             entropy,
             metrics,
@@ -134,10 +142,16 @@ impl HashPool {
             mean_nanos: AtomicU64::new(0),
         });
         let workers = (0..shared.thread_count)
-            .map(|_| Worker::new(&shared, &params))
+            .map(|_| Worker::new(&shared, kind, &params))
             .collect::<Result<Vec<_>, _>>()?;
         let memory = workers.iter().map(Worker::memory_bytes).sum();
         shared.metrics.hash_pool(shared.thread_count, memory);
+        tracing::info!(
+            engine = %kind,
+            threads = shared.thread_count,
+            memory_bytes = memory,
+            "hashing: the memory is threads times one hash's, under any load"
+        );
         let pool = Self {
             inner: Arc::new(Inner {
                 shared,
@@ -151,7 +165,10 @@ impl HashPool {
         for (number, mut worker) in workers.into_iter().enumerate() {
             let thread = std::thread::Builder::new()
                 .name(format!("hash-{number}"))
-                .spawn(move || worker.work())?;
+                .spawn(move || {
+                    yield_to_others();
+                    worker.work();
+                })?;
             self.inner
                 .threads
                 .lock()
@@ -169,12 +186,12 @@ impl HashPool {
     /// [`HashRefusal`]; nothing was hashed, except perhaps for [`HashRefusal::Failed`].
     pub async fn hash(
         &self,
-        tenant: TenantId,
+        customer: Customer,
         password: SecretString,
         deadline: Instant,
     ) -> Result<PasswordHash, HashRefusal> {
         let shared = &self.inner.shared;
-        shared.run(tenant, password, deadline, Task::Hash).await
+        shared.run(customer, password, deadline, Task::Hash).await
     }
 
     /// Holds a password against a stored hash, or against nothing, which costs the same. Bounded as [`HashPool::hash`] is.
@@ -183,14 +200,14 @@ impl HashPool {
     /// [`HashRefusal`]; nothing was compared, except perhaps for [`HashRefusal::Failed`].
     pub async fn verify(
         &self,
-        tenant: TenantId,
+        customer: Customer,
         password: SecretString,
         stored: Option<SecretString>,
         deadline: Instant,
     ) -> Result<Verified, HashRefusal> {
         let task = |answer| Task::Verify(stored, answer);
         let shared = &self.inner.shared;
-        shared.run(tenant, password, deadline, task).await
+        shared.run(customer, password, deadline, task).await
     }
 
     /// How many passwords wait for a thread.
@@ -238,12 +255,12 @@ impl Shared {
     /// Has a thread do a task, and counts a refusal.
     async fn run<T>(
         &self,
-        tenant: TenantId,
+        customer: Customer,
         password: SecretString,
         deadline: Instant,
         task: impl FnOnce(Answer<T>) -> Task,
     ) -> Result<T, HashRefusal> {
-        let done = self.wait_for(tenant, password, deadline, task).await;
+        let done = self.wait_for(customer, password, deadline, task).await;
         if let Err(refusal) = &done {
             self.metrics.hash_refusal(refusal.reason());
         }
@@ -252,18 +269,18 @@ impl Shared {
 
     async fn wait_for<T>(
         &self,
-        tenant: TenantId,
+        customer: Customer,
         password: SecretString,
         deadline: Instant,
         task: impl FnOnce(Answer<T>) -> Task,
     ) -> Result<T, HashRefusal> {
         let now = self.clock.monotonic();
         let start_by = deadline.min(now + self.max_wait);
-        self.admit(now, start_by)?;
+        self.admit(&customer, now, start_by)?;
         let claim = Claim::default();
         let (sender, mut answer) = oneshot::channel();
         let job = Job {
-            tenant,
+            customer,
             password,
             queued_at: now,
             start_by,
@@ -271,7 +288,7 @@ impl Shared {
             task: task(sender),
         };
         self.queue.push(job).map_err(|error| match error {
-            NotQueued::Full => self.busy(),
+            NotQueued::Full => self.busy(&customer),
             NotQueued::Closed => HashRefusal::Stopped,
         })?;
         self.metrics.hash_queue_depth(self.queue.depth());
@@ -279,7 +296,7 @@ impl Shared {
             if start_by == deadline {
                 HashRefusal::Deadline
             } else {
-                self.busy()
+                self.busy(&customer)
             }
         };
         let answered = match timeout_at(start_by.into(), &mut answer).await {
@@ -300,28 +317,34 @@ impl Shared {
     }
 
     /// Refuses what cannot begin in time, before it takes a place.
-    fn admit(&self, now: Instant, start_by: Instant) -> Result<(), HashRefusal> {
+    fn admit(
+        &self,
+        customer: &Customer,
+        now: Instant,
+        start_by: Instant,
+    ) -> Result<(), HashRefusal> {
         let patience = start_by.saturating_duration_since(now);
         if patience.is_zero() {
             return Err(HashRefusal::Deadline);
         }
-        if self.expected_wait() > patience {
-            return Err(self.busy());
+        if self.expected_wait(customer) > patience {
+            return Err(self.busy(customer));
         }
         Ok(())
     }
 
-    /// How long a job at the end of the queue will wait, by what hashes took so far.
-    fn expected_wait(&self) -> Duration {
-        let depth = u64::try_from(self.queue.depth()).unwrap_or(u64::MAX);
+    /// How long a new job of this customer will wait, by whose turns come before it and what hashes took so far.
+    fn expected_wait(&self, customer: &Customer) -> Duration {
+        let ahead = self.queue.ahead_of(customer);
+        let depth = u64::try_from(ahead).unwrap_or(u64::MAX);
         let threads = u64::try_from(self.thread_count).unwrap_or(u64::MAX).max(1);
         let mean = self.mean_nanos.load(Ordering::Relaxed);
         Duration::from_nanos(mean.saturating_mul(depth) / threads)
     }
 
-    fn busy(&self) -> HashRefusal {
+    fn busy(&self, customer: &Customer) -> HashRefusal {
         HashRefusal::Busy {
-            retry_after: self.expected_wait().max(MIN_RETRY_AFTER),
+            retry_after: self.expected_wait(customer).max(MIN_RETRY_AFTER),
         }
     }
 
@@ -337,9 +360,53 @@ impl Shared {
     }
 }
 
+/// The engine of this process. The fast one must give what the reference gives, on this very machine.
+///
+/// # Errors
+/// [`HashingError::FastEngineWrong`] when only the fast one will do and it fails its check.
+pub fn choose_engine(
+    setting: EngineSetting,
+    entropy: Entropy,
+    metrics: &Metrics,
+) -> Result<EngineKind, HashingError> {
+    if setting == EngineSetting::Reference {
+        metrics.hash_engine(EngineKind::Reference.as_str(), false);
+        return Ok(EngineKind::Reference);
+    }
+    let random = entropy
+        .bytes()
+        .map_err(|_| HashingError::Engine(EngineError::Refused))?;
+    let agree = kernel::agree(&random);
+    let kind = match (agree, setting) {
+        (true, _) => EngineKind::Fast,
+        (false, EngineSetting::Fast) => return Err(HashingError::FastEngineWrong),
+        (false, _) => {
+            tracing::error!(
+                "the fast hash engine computes wrong hashes on this machine; the reference takes its place"
+            );
+            EngineKind::Reference
+        }
+    };
+    metrics.hash_engine(kind.as_str(), !agree);
+    Ok(kind)
+}
+
+/// How far below the other threads those that hash stand: they would take all there is, and a refusal or a health check
+/// must not wait for them.
+const NICENESS: i32 = 10;
+
+/// Lowers the calling thread's priority.
+fn yield_to_others() {
+    // On Linux a priority is the thread's own. Without it everything works, only less promptly.
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        tracing::warn!(%error, "a hash thread keeps the usual priority");
+    }
+}
+
 /// One thread's share: an engine, and the queue it serves.
 struct Worker {
     shared: Arc<Shared>,
+    kind: EngineKind,
     params: HashParams,
     /// Gone after a panic, until the next job brings a fresh one.
     engine: Option<Engine>,
@@ -348,13 +415,18 @@ struct Worker {
 impl Worker {
     /// A worker that has hashed once, so that the pool knows the price of a hash before its first
     /// caller comes.
-    fn new(shared: &Arc<Shared>, params: &HashParams) -> Result<Self, EngineError> {
-        let mut engine = Engine::new(params.clone())?;
+    fn new(
+        shared: &Arc<Shared>,
+        kind: EngineKind,
+        params: &HashParams,
+    ) -> Result<Self, EngineError> {
+        let mut engine = Engine::new(kind, params.clone())?;
         let start = shared.clock.monotonic();
         engine.hash(b"", &[0; SALT_BYTES])?;
         shared.note_hash(shared.clock.monotonic().saturating_duration_since(start));
         Ok(Self {
             shared: Arc::clone(shared),
+            kind,
             params: params.clone(),
             engine: Some(engine),
         })
@@ -388,7 +460,7 @@ impl Worker {
             .metrics
             .hash_wait(start.saturating_duration_since(job.queued_at).as_secs_f64());
         let Job {
-            tenant,
+            customer: Customer { tenant, .. },
             password,
             task,
             ..
@@ -451,7 +523,7 @@ impl Worker {
     fn guarded<T>(&mut self, work: impl FnOnce(&mut Engine) -> T) -> Option<T> {
         let mut engine = match self.engine.take() {
             Some(engine) => engine,
-            None => Engine::new(self.params.clone()).ok()?,
+            None => Engine::new(self.kind, self.params.clone()).ok()?,
         };
         let done = catch_unwind(AssertUnwindSafe(|| work(&mut engine))).ok()?;
         self.engine = Some(engine);
@@ -471,14 +543,22 @@ mod tests {
     use super::{HashPool, HashRefusal, HashingError, HashingSettings, PasswordHash, Worker};
     use crate::clock::{Clock, Entropy};
     use crate::domain::ids::TenantId;
+    use crate::hashing::queue::{Customer, Purpose};
+    use crate::hashing::settings::EngineSetting;
     use crate::telemetry::Metrics;
 
-    const TENANT: TenantId = TenantId::from_i64(7);
+    const TENANT: Customer = Customer {
+        tenant: TenantId::from_i64(7),
+        weight: std::num::NonZeroU32::MIN,
+        purpose: Purpose::Registration,
+    };
 
     fn settings() -> HashingSettings {
         HashingSettings {
             threads: 1,
+            engine: EngineSetting::Auto,
             queue: 4,
+            queue_per_tenant: 4,
             wait_ms: 10_000,
             memory_kib: 64,
             iterations: 1,
@@ -737,6 +817,8 @@ mod tests {
     #[test]
     fn nothing_starts_below_the_floor() {
         let weak = HashingSettings {
+            engine: EngineSetting::Auto,
+            queue_per_tenant: 1,
             threads: 1,
             queue: 1,
             wait_ms: 1,

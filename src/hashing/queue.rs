@@ -1,9 +1,15 @@
 //! The passwords that wait for a hash thread, and whose turn is next.
 //!
-//! Today: first come, first served, with one bound for all tenants. A policy that is fair between
-//! tenants replaces the `VecDeque` here and nothing else: each job says whose it is.
+//! Taken: a round over the tenants that wait, each of which has as many turns as its weight (deficit round robin; all
+//! jobs cost the same, so the deficit is a count), first come, first served within a tenant. However many passwords one
+//! tenant sends, another waits for one round. Two such rounds, one for logins and one for registrations: while both have
+//! work, every fourth turn is a login's, so that a flood of one leaves room for the other. Refused: one line with quotas,
+//! in which a quiet tenant's password still stands behind a hundred others.
+//!
+//! Bounds: so many jobs in all, so many of one tenant. Callers who left are taken out when room is wanted.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -15,11 +21,34 @@ use super::engine::{PasswordHash, Verified};
 use super::pool::HashRefusal;
 use crate::domain::ids::TenantId;
 
+/// On whose behalf a password is worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Customer {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Turns that the tenant has in one round.
+    pub weight: NonZeroU32,
+    /// What the password is for.
+    pub purpose: Purpose,
+}
+
+/// What a password is worked on for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// Somebody logs in.
+    Login,
+    /// Somebody registers, or sets a new password.
+    Registration,
+}
+
+/// While both purposes wait, every so manyth turn is a login's.
+const TURNS_FOR_ONE_LOGIN: u32 = 4;
+
 /// One password to work on. Dropped, it wipes the password and tells its caller that nothing will
 /// come.
 pub(super) struct Job {
     /// On whose behalf.
-    pub(super) tenant: TenantId,
+    pub(super) customer: Customer,
     /// The password.
     pub(super) password: SecretString,
     /// Since when it waits.
@@ -63,15 +92,28 @@ impl Claim {
     pub(super) fn take(&self) -> bool {
         !self.0.swap(true, Ordering::AcqRel)
     }
+
+    fn is_taken(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 /// Why a job was not queued.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NotQueued {
-    /// As many wait as may.
+    /// As many wait as may, in all or of this tenant.
     Full,
     /// The pool stops.
     Closed,
+}
+
+/// How many jobs may wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// In all.
+    pub(super) total: usize,
+    /// Of one tenant.
+    pub(super) per_tenant: usize,
 }
 
 /// A bounded queue that threads wait on.
@@ -79,38 +121,59 @@ pub(super) struct Queue {
     line: Mutex<Line>,
     /// Told of each new job, and of the end.
     changed: Condvar,
-    capacity: usize,
+    bounds: Bounds,
 }
 
+/// All that waits.
+#[derive(Default)]
 struct Line {
-    jobs: VecDeque<Job>,
+    logins: Round,
+    registrations: Round,
+    /// Turns of registrations since a login had one while both waited.
+    since_login: u32,
     closed: bool,
 }
 
+/// The tenants that wait, in the order of their turns.
+#[derive(Default)]
+struct Round {
+    tenants: HashMap<TenantId, Waiting>,
+    turns: VecDeque<TenantId>,
+    waiting: usize,
+}
+
+/// One tenant's jobs of one purpose; never empty between two calls.
+struct Waiting {
+    jobs: VecDeque<Job>,
+    weight: u32,
+    /// Turns left in this round.
+    credit: u32,
+}
+
 impl Queue {
-    /// An open queue with room for `capacity` jobs.
-    pub(super) fn new(capacity: usize) -> Self {
-        let line = Line {
-            jobs: VecDeque::new(),
-            closed: false,
-        };
+    /// An open queue.
+    pub(super) fn new(bounds: Bounds) -> Self {
         Self {
-            line: Mutex::new(line),
+            line: Mutex::default(),
             changed: Condvar::new(),
-            capacity,
+            bounds,
         }
     }
 
-    /// Puts a job at the end of the line.
+    /// Puts a job at the end of its tenant's line.
     pub(super) fn push(&self, job: Job) -> Result<(), NotQueued> {
         let mut line = self.line();
         if line.closed {
             return Err(NotQueued::Closed);
         }
-        if line.jobs.len() >= self.capacity {
-            return Err(NotQueued::Full);
+        let tenant = job.customer.tenant;
+        if !line.has_room(self.bounds, tenant) {
+            line.drop_abandoned();
+            if !line.has_room(self.bounds, tenant) {
+                return Err(NotQueued::Full);
+            }
         }
-        line.jobs.push_back(job);
+        line.round(job.customer.purpose).push(job);
         drop(line);
         self.changed.notify_one();
         Ok(())
@@ -120,7 +183,7 @@ impl Queue {
     pub(super) fn pop(&self) -> Option<Job> {
         let mut line = self.line();
         loop {
-            if let Some(job) = line.jobs.pop_front() {
+            if let Some(job) = line.next() {
                 return Some(job);
             }
             if line.closed {
@@ -135,7 +198,12 @@ impl Queue {
 
     /// How many jobs wait.
     pub(super) fn depth(&self) -> usize {
-        self.line().jobs.len()
+        self.line().waiting()
+    }
+
+    /// At most how many jobs would have their turn before a new one of this customer.
+    pub(super) fn ahead_of(&self, customer: &Customer) -> usize {
+        self.line().ahead_of(customer)
     }
 
     /// Takes no more jobs; those that wait are still handed out.
@@ -151,84 +219,130 @@ impl Queue {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::time::Duration;
+impl Line {
+    fn waiting(&self) -> usize {
+        self.logins.waiting + self.registrations.waiting
+    }
 
-    use tokio::sync::oneshot;
-
-    use super::{Claim, Job, NotQueued, Queue};
-    use crate::clock::Clock;
-    use crate::domain::ids::TenantId;
-
-    fn job(tenant: i64) -> Job {
-        let now = Clock::system().monotonic();
-        Job {
-            tenant: TenantId::from_i64(tenant),
-            password: "secret".into(),
-            queued_at: now,
-            start_by: now + Duration::from_secs(1),
-            claim: Claim::default(),
-            task: super::Task::Hash(oneshot::channel().0),
+    fn round(&mut self, purpose: Purpose) -> &mut Round {
+        match purpose {
+            Purpose::Login => &mut self.logins,
+            Purpose::Registration => &mut self.registrations,
         }
     }
 
-    #[test]
-    fn jobs_leave_in_the_order_they_came() {
-        let queue = Queue::new(3);
-        for tenant in 1..=3 {
-            queue.push(job(tenant)).unwrap();
+    fn has_room(&self, bounds: Bounds, tenant: TenantId) -> bool {
+        let own = self.logins.of(tenant) + self.registrations.of(tenant);
+        self.waiting() < bounds.total && own < bounds.per_tenant
+    }
+
+    fn drop_abandoned(&mut self) {
+        self.logins.drop_abandoned();
+        self.registrations.drop_abandoned();
+    }
+
+    fn next(&mut self) -> Option<Job> {
+        if self.logins.waiting == 0 || self.registrations.waiting == 0 {
+            self.since_login = 0;
+            return self.logins.next().or_else(|| self.registrations.next());
         }
-        assert_eq!(queue.push(job(4)), Err(NotQueued::Full));
-        let order: Vec<_> = (0..3)
-            .map(|_| queue.pop().unwrap().tenant.as_i64())
-            .collect();
-        assert_eq!(order, [1, 2, 3]);
-        assert_eq!(queue.depth(), 0);
+        self.since_login += 1;
+        if self.since_login >= TURNS_FOR_ONE_LOGIN {
+            self.since_login = 0;
+            return self.logins.next();
+        }
+        self.registrations.next()
     }
 
-    #[test]
-    fn a_closed_queue_empties_and_then_ends() {
-        let queue = Queue::new(3);
-        queue.push(job(1)).unwrap();
-        queue.close();
-        assert_eq!(queue.push(job(2)), Err(NotQueued::Closed));
-        assert!(queue.pop().is_some());
-        assert!(queue.pop().is_none());
-    }
-
-    #[test]
-    fn closing_wakes_every_thread_that_waits() {
-        let queue = Arc::new(Queue::new(1));
-        let waiting: Vec<_> = (0..3)
-            .map(|_| {
-                let queue = Arc::clone(&queue);
-                std::thread::spawn(move || queue.pop().is_none())
-            })
-            .collect();
-        queue.close();
-        assert!(waiting.into_iter().all(|thread| thread.join().unwrap()));
-    }
-
-    #[test]
-    fn a_poisoned_lock_still_works() {
-        let queue = Arc::new(Queue::new(1));
-        let other = Arc::clone(&queue);
-        let died = std::thread::spawn(move || {
-            let _line = other.line();
-            panic!("while holding the lock");
-        });
-        assert!(died.join().is_err());
-        queue.push(job(1)).unwrap();
-        assert_eq!(queue.depth(), 1);
-    }
-
-    #[test]
-    fn a_claim_goes_to_the_first_taker_only() {
-        let claim = Claim::default();
-        let other = claim.clone();
-        assert!(claim.take());
-        assert!(!other.take());
+    fn ahead_of(&self, customer: &Customer) -> usize {
+        let (own, other, share) = match customer.purpose {
+            Purpose::Login => (&self.logins, &self.registrations, TURNS_FOR_ONE_LOGIN - 1),
+            Purpose::Registration => (&self.registrations, &self.logins, 1),
+        };
+        let ahead = own.ahead_of(customer);
+        // Of the other purpose: for each of ours at most `share` turns, rounded up to a whole round of turns.
+        let share = usize::try_from(share).unwrap_or(usize::MAX);
+        let between = match customer.purpose {
+            Purpose::Login => (ahead + 1).saturating_mul(share),
+            Purpose::Registration => ahead / 3 + 1,
+        };
+        ahead + between.min(other.waiting)
     }
 }
+
+impl Round {
+    fn of(&self, tenant: TenantId) -> usize {
+        self.tenants
+            .get(&tenant)
+            .map_or(0, |waiting| waiting.jobs.len())
+    }
+
+    fn push(&mut self, job: Job) {
+        let Customer { tenant, weight, .. } = job.customer;
+        let weight = weight.get();
+        let waiting = self.tenants.entry(tenant).or_insert_with(|| {
+            self.turns.push_back(tenant);
+            Waiting {
+                jobs: VecDeque::new(),
+                weight,
+                credit: weight,
+            }
+        });
+        waiting.weight = weight;
+        waiting.jobs.push_back(job);
+        self.waiting += 1;
+    }
+
+    fn next(&mut self) -> Option<Job> {
+        let tenant = self.turns.pop_front()?;
+        let waiting = self.tenants.get_mut(&tenant)?;
+        let job = waiting.jobs.pop_front()?;
+        self.waiting -= 1;
+        waiting.credit = waiting.credit.saturating_sub(1);
+        if waiting.jobs.is_empty() {
+            self.tenants.remove(&tenant);
+        } else if waiting.credit > 0 {
+            self.turns.push_front(tenant);
+        } else {
+            waiting.credit = waiting.weight;
+            self.turns.push_back(tenant);
+        }
+        Some(job)
+    }
+
+    fn drop_abandoned(&mut self) {
+        for waiting in self.tenants.values_mut() {
+            waiting.jobs.retain(|job| !job.claim.is_taken());
+        }
+        self.tenants.retain(|_, waiting| !waiting.jobs.is_empty());
+        self.turns
+            .retain(|tenant| self.tenants.contains_key(tenant));
+        self.waiting = self
+            .tenants
+            .values()
+            .map(|waiting| waiting.jobs.len())
+            .sum();
+    }
+
+    /// Jobs of this purpose before a new one: the tenant's own, and in each of the rounds that those take, the others'
+    /// turns.
+    fn ahead_of(&self, customer: &Customer) -> usize {
+        let own = self.of(customer.tenant);
+        let weight = usize::try_from(customer.weight.get()).unwrap_or(usize::MAX);
+        let rounds = own / weight + 1;
+        let others = self
+            .tenants
+            .iter()
+            .filter(|(tenant, _)| **tenant != customer.tenant);
+        let others: usize = others
+            .map(|(_, waiting)| {
+                let weight = usize::try_from(waiting.weight).unwrap_or(usize::MAX);
+                waiting.jobs.len().min(rounds.saturating_mul(weight))
+            })
+            .sum();
+        own + others
+    }
+}
+
+#[cfg(test)]
+mod tests;

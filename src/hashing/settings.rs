@@ -6,14 +6,30 @@ use serde::Deserialize;
 
 use super::params::HashParams;
 
+/// Which code computes hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineSetting {
+    /// The fast one, unless it fails its check at start.
+    Auto,
+    /// The fast one; if it fails its check, nothing starts.
+    Fast,
+    /// The reference.
+    Reference,
+}
+
 /// Section `[hashing]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HashingSettings {
     /// Threads; 0 means one a core.
     pub threads: usize,
+    /// Which code computes hashes.
+    pub engine: EngineSetting,
     /// Most hashes that wait for a thread, over all tenants.
     pub queue: usize,
+    /// Most of them of one tenant.
+    pub queue_per_tenant: usize,
     /// Most milliseconds that one hash waits for a thread.
     pub wait_ms: u64,
     /// Argon2id memory of one hash in KiB (RFC 9106, section 3.1: `m`).
@@ -27,8 +43,9 @@ pub struct HashingSettings {
 }
 
 impl HashingSettings {
-    /// How many threads that comes to on this machine.
-    pub(super) fn thread_count(&self) -> usize {
+    /// How many threads that comes to on this machine, within the process's own share of its cores.
+    #[must_use]
+    pub fn thread_count(&self) -> usize {
         match self.threads {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             set => set,
@@ -48,6 +65,11 @@ impl HashingSettings {
                 "queue",
                 (1..=100_000).contains(&self.queue),
                 "must be 1 to 100000",
+            ),
+            (
+                "queue_per_tenant",
+                (1..=self.queue).contains(&self.queue_per_tenant),
+                "must be 1 to hashing.queue",
             ),
             (
                 "wait_ms",

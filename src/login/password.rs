@@ -12,7 +12,7 @@ use crate::domain::password::Password;
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::registration::Offered;
 use crate::domain::username::Username;
-use crate::hashing::Verified;
+use crate::hashing::{Purpose, Verified};
 use crate::registration::error::ProofError;
 use crate::registration::proofs;
 use crate::session::authenticate::authenticate;
@@ -143,7 +143,12 @@ async fn judge(
         Password::to_compare(password).ok_or_else(|| LoginError::Invalid(vec![too_long(rules)]))?;
     let verified = tools
         .hashing
-        .verify(rules.id, password.clone(), stored.clone(), request.deadline)
+        .verify(
+            rules.customer(Purpose::Login),
+            password.clone(),
+            stored.clone(),
+            request.deadline,
+        )
         .await
         .map_err(CallError::from)?;
     let Some(login) = login.filter(|_| verified != Verified::Wrong) else {
@@ -166,7 +171,11 @@ async fn renew_hash(
 ) {
     let hash = tools
         .hashing
-        .hash(rules.id, password.clone(), request.deadline)
+        .hash(
+            rules.customer(Purpose::Login),
+            password.clone(),
+            request.deadline,
+        )
         .await;
     if let (Ok(hash), Some(stored)) = (hash, stored) {
         let replaced = tools

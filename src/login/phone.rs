@@ -13,6 +13,7 @@ use crate::domain::password::Password;
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::proof::{Claim, Proof, ProofScope, SmsPurpose};
 use crate::domain::registration::Offered;
+use crate::hashing::Purpose;
 use crate::registration::automatic::{Automatic, Way, register_automatically};
 use crate::registration::error::ProofError;
 use crate::registration::proofs;
@@ -247,7 +248,11 @@ async fn reset_password(
     Admitted::check(user.clone())?;
     let hash = tools
         .hashing
-        .hash(rules.id, password.secret().clone(), request.deadline)
+        .hash(
+            rules.customer(Purpose::Registration),
+            password.secret().clone(),
+            request.deadline,
+        )
         .await
         .map_err(CallError::from)?;
     tools

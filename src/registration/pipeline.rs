@@ -15,7 +15,7 @@ use super::{account, captcha, invitation, proofs};
 use crate::domain::fault::{Fault, Field, FieldFault};
 use crate::domain::registration::Registration;
 use crate::domain::user_status::UserStatus;
-use crate::hashing::PasswordHash;
+use crate::hashing::{PasswordHash, Purpose};
 use crate::session::authenticate::authenticate;
 use crate::session::error::CallError;
 use crate::session::gate::{self, Admitted, Opening, Tokens};
@@ -136,7 +136,11 @@ async fn hash_password(
         return Ok(None);
     };
     let secret = password.secret().clone();
-    let hash = tools.hashing.hash(rules.id, secret, request.deadline);
+    let hash = tools.hashing.hash(
+        rules.customer(Purpose::Registration),
+        secret,
+        request.deadline,
+    );
     Ok(Some(hash.await?))
 }
 

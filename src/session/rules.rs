@@ -9,6 +9,7 @@ use crate::domain::censor::CensorList;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant_key::TenantKey;
 use crate::domain::tenant_settings::TenantSettings;
+use crate::hashing::{Customer, Purpose};
 use crate::token::{SigningKey, VerifyingKey};
 
 /// A tenant's settings and keys, made ready once per version of the settings.
@@ -77,6 +78,16 @@ impl TenantRules {
             keys: Arc::clone(&self.keys),
             secrets: Arc::clone(&self.secrets),
             accounts,
+        }
+    }
+
+    /// The tenant as the hash pool knows it.
+    #[must_use]
+    pub fn customer(&self, purpose: Purpose) -> Customer {
+        Customer {
+            tenant: self.id,
+            weight: self.settings.limits.hash_weight,
+            purpose,
         }
     }
 

@@ -58,6 +58,8 @@ struct Series {
     hash_wait_seconds: Histogram,
     hash_seconds: Histogram,
     hash_refusals: IntCounterVec,
+    hash_engine: IntGaugeVec,
+    hash_engine_mismatch: IntGauge,
     hash_threads: IntGauge,
     hash_memory_bytes: IntGauge,
     hashes: IntCounter,
@@ -141,6 +143,15 @@ impl Metrics {
                 "hash_refusals_total",
                 "Passwords that were not hashed, by reason.",
                 &["reason"],
+            )?,
+            hash_engine: build.gauges(
+                "hash_engine",
+                "1 for the code that computes hashes.",
+                &["engine"],
+            )?,
+            hash_engine_mismatch: build.gauge(
+                "hash_engine_mismatch",
+                "1 if the fast code computed wrong hashes at start and the reference took its place.",
             )?,
             hash_threads: build.gauge("hash_threads", "Threads of the hash pool.")?,
             hash_memory_bytes: build.gauge(
@@ -337,6 +348,12 @@ impl Metrics {
     /// Counts a password that was not hashed.
     pub fn hash_refusal(&self, reason: &'static str) {
         self.series.hash_refusals.with_label_values(&[reason]).inc();
+    }
+
+    /// Says which code computes hashes, and whether the fast one failed its check.
+    pub fn hash_engine(&self, engine: &'static str, mismatch: bool) {
+        self.series.hash_engine.with_label_values(&[engine]).set(1);
+        self.series.hash_engine_mismatch.set(i64::from(mismatch));
     }
 
     /// The size of the hash pool: its threads and the memory they keep.

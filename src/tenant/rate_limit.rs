@@ -332,6 +332,7 @@ mod tests {
             sms_per_address: None,
             calls_per_address: None,
             in_flight: None,
+            hash_weight: NonZeroU32::MIN,
         }
     }
 
@@ -396,6 +397,7 @@ mod tests {
             sms_per_address: None,
             calls_per_address: None,
             in_flight: None,
+            hash_weight: NonZeroU32::MIN,
         };
         let limits = rate_limits(off, 10);
         for _ in 0..1000 {

@@ -170,6 +170,11 @@ impl TenantSettings {
                 "seconds must be at most 86,400",
             );
         }
+        checks.need(
+            self.limits.hash_weight.get() <= 100,
+            "limits.hash_weight",
+            "must be 1 to 100",
+        );
         let in_flight = self.limits.in_flight;
         let in_flight_is_fine = in_flight.is_none_or(|calls| calls.get() <= MAX_RATE_CALLS);
         checks.need(
@@ -272,6 +277,7 @@ impl Limits {
             sms_per_address,
             calls_per_address,
             in_flight: _,
+            hash_weight: _,
         } = *self;
         [
             per_address,

@@ -325,6 +325,8 @@ pub struct Limits {
     pub calls_per_address: Option<Rate>,
     /// Register calls at work at one time.
     pub in_flight: Option<NonZeroU32>,
+    /// The tenant's turns in one round of the queue for password hashes, 1 to 100: its share while the machine is full.
+    pub hash_weight: NonZeroU32,
 }
 
 impl Default for Limits {
@@ -337,6 +339,7 @@ impl Default for Limits {
             sms_per_address: Rate::new(10, 60),
             calls_per_address: Rate::new(600, 60),
             in_flight: NonZeroU32::new(256),
+            hash_weight: NonZeroU32::MIN,
         }
     }
 }
