@@ -384,6 +384,12 @@ impl Directory {
         let check = |gate: &Gate, standing: &mut Option<Standing>| {
             judge(gate, tenant, &request, standing).map(|now| *standing = now)
         };
+        if self.is_refused_by_hint(tenant, &request)
+            && let Some(gate) = self.slot(tenant.record.id).gate()
+        {
+            check(&gate, standing)?;
+            return Err(RegistrationError::InviteRejected);
+        }
         let (call, permit) = self.enter_checked(tenant, standing, check).await?;
         let message = Register {
             request,
@@ -392,6 +398,17 @@ impl Directory {
         };
         let sent = call.live.address.send(message).await;
         sent.map_err(|error| CallError::from(self.lost(error)))?
+    }
+
+    /// Whether the code that came is known to be dead, and nothing that the pipeline looks at before it can matter: then the
+    /// call ends at the door, without a permit and without a hop to the actor's thread.
+    fn is_refused_by_hint(&self, tenant: &Tenant, request: &RegistrationRequest) -> bool {
+        let comes_first = request.access_token.is_none() && request.idempotency_key.is_none();
+        let open = tenant.record.settings.registration.open;
+        let code = request.registration.invite_code.as_deref();
+        let code = code.filter(|_| comes_first && open);
+        code.and_then(InviteCode::parse)
+            .is_some_and(|code| self.0.launcher.hints.refuses(tenant.record.id, code))
     }
 
     /// Through the tenant's door: its limits, its actor, its permits.

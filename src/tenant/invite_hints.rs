@@ -36,6 +36,15 @@ impl InviteHints {
         }
     }
 
+    /// Whether a call ends at the door because of this code. What does not is looked at, and counted, by the actor.
+    pub(super) fn refuses(&self, tenant: TenantId, code: InviteCode) -> bool {
+        let dead = self.refused.contains_key(&(tenant, code));
+        if dead {
+            self.metrics.invite_hint("hit");
+        }
+        dead
+    }
+
     /// Shows the number of hints to operators.
     pub(super) fn report(&self) {
         self.metrics.invite_hint_entries(self.refused.entry_count());
