@@ -12,6 +12,7 @@ use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
 use super::error::{DuplicateOf, OfStore, StoreError};
+use super::group_commit::GroupCommit;
 use super::pool::Pool;
 use super::reachability::Reachability;
 use super::settings::{Backend, DatabaseSettings, DatabaseUrl};
@@ -53,6 +54,8 @@ pub struct Connection {
     statement_timeout: Duration,
     /// `None` for SQLite: a file is always reached, and a busy one must be waited for.
     reachability: Option<Reachability>,
+    /// SQLite alone: its writers stand in line for one connection as it is, and each commit waits for the disk.
+    group_commit: Option<GroupCommit>,
     clock: Clock,
     metrics: Metrics,
 }
@@ -165,6 +168,7 @@ pub async fn open(
         backend,
         statement_timeout: bounds.statement_timeout,
         reachability,
+        group_commit: (backend == Backend::Sqlite).then(|| GroupCommit::new(metrics.clone())),
         clock,
         metrics,
     })
@@ -260,7 +264,10 @@ impl Connection {
             let mut attempt = 0;
             loop {
                 attempt += 1;
-                let outcome = in_transaction(&begin, &work).await;
+                let outcome = match &self.group_commit {
+                    Some(group) => group.write(&begin, &work).await,
+                    None => in_transaction(&begin, &work).await,
+                };
                 let again = match &outcome {
                     Err(error) if attempt < ATTEMPTS => error.store_error().is_some_and(passes),
                     _ => false,

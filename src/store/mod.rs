@@ -16,6 +16,7 @@ pub mod bindings;
 pub mod connection;
 pub mod counters;
 pub mod error;
+mod group_commit;
 pub mod invite_codes;
 mod logins;
 mod moderation;

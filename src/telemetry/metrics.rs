@@ -38,6 +38,8 @@ const DATABASE_SECONDS: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0,
 ];
 
+/// Upper bounds of writers in one commit.
+const BATCH_WRITERS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 /// Upper bounds in seconds for one operation with a provider: from a neighbour to its deadline of 3 s and beyond.
 const PROVIDER_SECONDS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0];
 
@@ -75,6 +77,7 @@ struct Series {
     database_connections: IntGaugeVec,
     database_errors: IntCounterVec,
     database_seconds: HistogramVec,
+    database_batch_writers: Histogram,
     invite_hints: IntCounterVec,
     invite_hint_entries: IntGauge,
     provider_calls: IntCounterVec,
@@ -205,6 +208,11 @@ impl Metrics {
                 "Time of one database operation, in seconds.",
                 &["operation"],
                 DATABASE_SECONDS,
+            )?,
+            database_batch_writers: build.histogram(
+                "database_batch_writers",
+                "Writers that shared one commit of an SQLite database.",
+                BATCH_WRITERS,
             )?,
             invite_hints: build.counters(
                 "invite_hints_total",
@@ -438,6 +446,11 @@ impl Metrics {
             .database_seconds
             .with_label_values(&[operation])
             .observe(seconds);
+    }
+
+    /// How many writers shared one commit.
+    pub fn database_batch(&self, writers: u32) {
+        self.series.database_batch_writers.observe(writers.into());
     }
 
     /// Counts a look-up in the cache of invite hints: `hit` or `miss`.
