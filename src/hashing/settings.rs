@@ -68,8 +68,8 @@ impl HashingSettings {
             ),
             (
                 "queue_per_tenant",
-                (1..=self.queue).contains(&self.queue_per_tenant),
-                "must be 1 to hashing.queue",
+                (1..=100_000).contains(&self.queue_per_tenant),
+                "must be 1 to 100000",
             ),
             (
                 "wait_ms",
