@@ -216,8 +216,8 @@ struct Load {
     other: u64,
 }
 
-/// A closed loop on so many connections, each with one request on the way; counts the answers with `status`. A request is
-/// made from the number of its connection, its own number there, and the body of the answer before it.
+/// A closed loop on so many connections, each with one request on the way; counts the answers with `status`. A request
+/// is made from the number of its connection, its own number there, and the body of the answer before it.
 fn load(
     server: &Server,
     connections: usize,

@@ -1,5 +1,5 @@
-//! `enroll demo`: a server with two tenants to try things on, the vendors that they need, and the curl lines that try it
-//! all. The vendors are simulated in the same process, so nobody needs an account anywhere.
+//! `enroll demo`: a server with two tenants to try things on, the vendors that they need, and the curl lines that try
+//! it all. The vendors are simulated in the same process, so nobody needs an account anywhere.
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};

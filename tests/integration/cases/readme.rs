@@ -1,5 +1,5 @@
-//! The README's section "Try every way to register": every command of it, typed into a shell beside a real demo, answers
-//! as the README says.
+//! The README's section "Try every way to register": every command of it, typed into a shell beside a real demo,
+//! answers as the README says.
 
 use tempfile::TempDir;
 
@@ -129,6 +129,7 @@ async fn what_the_commands_wait_for_is_not_there_yet() {
         ("POST", "/t/demo/api/sms/verify"),
         ("GET", "/t/demo/api/oauth/wechat"),
         ("GET", "/t/demo/api/oauth/wechat/user"),
+        ("GET", "/t/demo/api/users"),
     ] {
         let answer = Request::new(method, path).send(demo.public()).await;
         assert_eq!(answer.error_code(), "route_not_found", "{path} is there");

@@ -120,8 +120,8 @@ pub(crate) fn commands(output: &str) -> Vec<String> {
     found
 }
 
-/// Types commands one after the other into one shell, `sh -eu`, and gives what each printed. Fails with the first command
-/// that fails.
+/// Types commands one after the other into one shell, `sh -eu`, and gives what each printed. Fails with the first
+/// command that fails.
 pub(crate) async fn type_in(commands: &[String]) -> Vec<String> {
     let script: String = commands
         .iter()
@@ -155,7 +155,13 @@ pub(crate) async fn type_in(commands: &[String]) -> Vec<String> {
 }
 
 /// What marks commands that call routes which are not there yet, and one that needs what they did.
-const AWAITED: [&str; 4] = ["sms/", "control/sms", "oauth/wechat", "13900139000"];
+const AWAITED: [&str; 5] = [
+    "sms/",
+    "control/sms",
+    "oauth/wechat",
+    "13900139000",
+    "--group 1",
+];
 
 /// Whether a command of the demo or of the README has to wait for its route.
 pub(crate) fn is_awaited(command: &str) -> bool {
