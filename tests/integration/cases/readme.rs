@@ -3,8 +3,7 @@
 
 use tempfile::TempDir;
 
-use crate::harness::client::Request;
-use crate::harness::demo::{Demo, is_awaited, type_in};
+use crate::harness::demo::{Demo, type_in};
 
 const SECTION: &str = "\n## Try every way to register\n";
 
@@ -101,9 +100,8 @@ fn prelude(demo: &Demo, shown: &str) -> Vec<String> {
 async fn every_way_to_register_that_the_readme_shows_works() {
     let folder = TempDir::new().expect("a folder");
     let demo = Demo::start(folder.path()).await;
-    let (shown, mut steps) = section();
+    let (shown, steps) = section();
     assert_eq!(steps.len(), 12);
-    steps.retain(|step| !is_awaited(&step.commands));
     let mut commands = prelude(&demo, &shown);
     let steps_from = commands.len();
     commands.extend(steps.iter().map(|step| step.commands.clone()));
@@ -115,24 +113,6 @@ async fn every_way_to_register_that_the_readme_shows_works() {
             step.commands,
             step.answer
         );
-    }
-    demo.interrupt().await;
-}
-
-/// Once these are there, `is_awaited` in `harness/demo.rs` goes, and this test with it.
-#[tokio::test]
-async fn what_the_commands_wait_for_is_not_there_yet() {
-    let folder = TempDir::new().expect("a folder");
-    let demo = Demo::start(folder.path()).await;
-    for (method, path) in [
-        ("POST", "/t/demo/api/sms/send"),
-        ("POST", "/t/demo/api/sms/verify"),
-        ("GET", "/t/demo/api/oauth/wechat"),
-        ("GET", "/t/demo/api/oauth/wechat/user"),
-        ("GET", "/t/demo/api/users"),
-    ] {
-        let answer = Request::new(method, path).send(demo.public()).await;
-        assert_eq!(answer.error_code(), "route_not_found", "{path} is there");
     }
     demo.interrupt().await;
 }

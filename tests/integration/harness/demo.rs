@@ -153,17 +153,3 @@ pub(crate) async fn type_in(commands: &[String]) -> Vec<String> {
     assert_eq!(outputs.len(), commands.len(), "{text}");
     outputs
 }
-
-/// What marks commands that call routes which are not there yet, and one that needs what they did.
-const AWAITED: [&str; 5] = [
-    "sms/",
-    "control/sms",
-    "oauth/wechat",
-    "13900139000",
-    "--group 1",
-];
-
-/// Whether a command of the demo or of the README has to wait for its route.
-pub(crate) fn is_awaited(command: &str) -> bool {
-    AWAITED.iter().any(|mark| command.contains(mark))
-}
