@@ -1,4 +1,5 @@
-//! Registrations per second beside the bare hash rate of the same run, what refusals cost, memory, and time to ready.
+//! Registrations and logins per second beside the bare hash rate of the same run, refreshes per second, what refusals
+//! cost, memory, and time to ready.
 //!
 //! `cargo bench` builds the release server, runs it on loopback with its real hash cost and SQLite, and prints a table.
 //! Client and server share the machine, so read the ratios, not the absolute figures. Nothing here fails on a slow
@@ -14,10 +15,9 @@
     reason = "a bench may stop at the first surprise, reads the clock and prints"
 )]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+mod server;
+
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
@@ -25,10 +25,14 @@ use std::time::{Duration, Instant};
 use enroll::hashing::{EngineKind, HashParams, bare_rate};
 use serde_json::{Value, json};
 
+use server::{Answer, Client, Server, run, settings_text};
+
 const ROUNDS: usize = 5;
 const BARE_SECONDS: u32 = 4;
 const LOAD: Duration = Duration::from_secs(6);
-const REFUSALS: Duration = Duration::from_secs(3);
+const LIGHT_LOAD: Duration = Duration::from_secs(3);
+const CONNECTIONS: usize = 32;
+const PASSWORD: &str = "a-bench-password-1";
 
 fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -47,49 +51,108 @@ fn main() {
     create_tenant(&server, &token, "limited", one_call_an_hour());
     register(&server, "bench", 0, "warm").expect_status(200);
     register(&server, "limited", 0, "warm").expect_status(200);
+    log_in(&server, "limited", "warm0").expect_status(200);
 
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     println!(
         "{cores} cores, Argon2id m=19456 t=2 p=1, {cores} hash threads, SQLite synchronous=FULL"
     );
-    registrations(&server, cores);
+    beside_hashing(
+        &server,
+        cores,
+        "registrations",
+        |round, connection, number| {
+            register_request("bench", &format!("u{round}c{connection}n{number}"))
+        },
+    );
+    // Those who registered in the first round.
+    beside_hashing(&server, cores, "logins", |_, connection, _| {
+        login_request("bench", &format!("u0c{connection}n0"))
+    });
+    refreshes(&server);
     memory(&server, cores);
     refusals(&server);
     drop(server);
     time_to_ready(&settings, &token);
 }
 
-/// The bare rate and the server's rate in turn, so that both meet the same machine.
-fn registrations(server: &Server, threads: usize) {
+/// The bare rate and the rate of calls that hash once each in turn, so that both meet the same machine.
+fn beside_hashing(
+    server: &Server,
+    threads: usize,
+    what: &str,
+    make: impl Fn(usize, usize, u64) -> Vec<u8> + Copy + Send + Sync + 'static,
+) {
     let params = HashParams::new(19_456, 2, 1).expect("valid parameters");
     let mut ratios = Vec::new();
     for round in 0..ROUNDS {
         let bare = bare_rate(EngineKind::Fast, &params, threads, BARE_SECONDS)
             .expect("memory for hashing");
-        let load = load(server, 32, LOAD, move |connection, number| {
-            body(
-                "bench",
-                &format!("u{round}c{connection}n{number}"),
-                "a-bench-password-1",
-            )
-        });
-        assert_eq!(load.other, 0, "registrations were refused");
+        let load = load(
+            server,
+            CONNECTIONS,
+            LOAD,
+            200,
+            move |connection, number, _| make(round, connection, number),
+        );
+        assert_eq!(load.other, 0, "{what} were refused");
         let ratio = load.rate / bare;
         println!(
-            "round {round}: bare {bare:6.1}/s  registrations {:6.1}/s  ratio {ratio:.3}  p99 {:.0} ms",
+            "round {round}: bare {bare:6.1}/s  {what} {:6.1}/s  ratio {ratio:.3}  p99 {:.0} ms",
             load.rate, load.p99_ms
         );
         ratios.push(ratio);
     }
-    ratios.sort_by(f64::total_cmp);
-    let (least, most) = (
-        ratios.first().unwrap_or(&0.0),
-        ratios.last().unwrap_or(&0.0),
-    );
-    println!(
-        "registrations / bare hash rate: median {:.3} ({least:.3} to {most:.3}), goal 0.90",
-        ratios[ratios.len() / 2]
-    );
+    let (least, median, most) = spread(&mut ratios);
+    println!("{what} / bare hash rate: median {median:.3} ({least:.3} to {most:.3}), goal 0.90");
+}
+
+/// Each connection trades its refresh token for the next one, again and again.
+fn refreshes(server: &Server) {
+    let mut rates = Vec::new();
+    let mut p99_ms = Vec::new();
+    for _ in 0..ROUNDS {
+        let first: Vec<String> = (0..CONNECTIONS)
+            .map(|connection| log_in(server, "bench", &format!("u0c{connection}n0")))
+            .map(|answer| refresh_token(&answer.body))
+            .collect();
+        let load = load(
+            server,
+            CONNECTIONS,
+            LIGHT_LOAD,
+            200,
+            move |connection, number, last| {
+                let token = if number == 0 {
+                    first[connection].clone()
+                } else {
+                    refresh_token(last)
+                };
+                post("bench", "refresh-token", &json!({"refresh_token": token}))
+            },
+        );
+        assert_eq!(load.other, 0, "refreshes were refused");
+        rates.push(load.rate);
+        p99_ms.push(load.p99_ms);
+    }
+    let (least, median, most) = spread(&mut rates);
+    let (_, p99, _) = spread(&mut p99_ms);
+    println!("refreshes/s: median {median:.0} ({least:.0} to {most:.0}), p99 {p99:.1} ms");
+}
+
+fn refresh_token(body: &[u8]) -> String {
+    let document: Value = serde_json::from_slice(body).expect("a document");
+    let token = document["data"]["attributes"]["refresh_token"].as_str();
+    token.expect("a refresh token").to_owned()
+}
+
+/// The least, the median and the most of some figures.
+fn spread(figures: &mut [f64]) -> (f64, f64, f64) {
+    figures.sort_by(f64::total_cmp);
+    (
+        figures[0],
+        figures[figures.len() / 2],
+        figures[figures.len() - 1],
+    )
 }
 
 fn memory(server: &Server, threads: usize) {
@@ -107,17 +170,22 @@ fn memory(server: &Server, threads: usize) {
 type Refusal = (&'static str, u16, fn() -> Vec<u8>);
 
 fn refusals(server: &Server) {
-    let cases: [Refusal; 3] = [
-        ("bad body", 400, || request("bench", "{\"data\":")),
+    let cases: [Refusal; 4] = [
+        ("bad body", 400, || {
+            request("bench", "register", "{\"data\":")
+        }),
         ("limited client", 429, || {
-            body("limited", "somebody", "a-bench-password-1")
+            register_request("limited", "somebody")
+        }),
+        ("limited login", 429, || {
+            login_request("limited", "somebody")
         }),
         ("unknown tenant", 404, || {
-            body("nobody", "somebody", "a-bench-password-1")
+            register_request("nobody", "somebody")
         }),
     ];
     for (name, status, make) in cases {
-        let load = load_expecting(server, 64, REFUSALS, status, move |_, _| make());
+        let load = load(server, 64, LIGHT_LOAD, status, move |_, _, _| make());
         assert_eq!(load.other, 0, "{name}: other answers than {status}");
         println!(
             "refusals/s, {name:<15} {:8.0}  p99 {:.1} ms, goal 12000",
@@ -149,22 +217,14 @@ struct Load {
     other: u64,
 }
 
+/// A closed loop on so many connections, each with one request on the way; counts the answers with `status`. A request
+/// is made from the number of its connection, its own number there, and the body of the answer before it.
 fn load(
     server: &Server,
     connections: usize,
     time: Duration,
-    make: impl Fn(usize, u64) -> Vec<u8> + Send + Sync + 'static,
-) -> Load {
-    load_expecting(server, connections, time, 200, make)
-}
-
-/// A closed loop on so many connections, each with one request on the way; counts the answers with `status`.
-fn load_expecting(
-    server: &Server,
-    connections: usize,
-    time: Duration,
     status: u16,
-    make: impl Fn(usize, u64) -> Vec<u8> + Send + Sync + 'static,
+    make: impl Fn(usize, u64, &[u8]) -> Vec<u8> + Send + Sync + 'static,
 ) -> Load {
     let make = Arc::new(make);
     let other = Arc::new(AtomicU64::new(0));
@@ -176,6 +236,7 @@ fn load_expecting(
             std::thread::spawn(move || {
                 let mut client = Client::new(address);
                 let mut times = Vec::new();
+                let mut last = Vec::new();
                 start.wait();
                 let end = Instant::now() + time;
                 for number in 0.. {
@@ -183,11 +244,13 @@ fn load_expecting(
                     if begun >= end {
                         break;
                     }
-                    if client.ask(&make(connection, number)).status == status {
+                    let answer = client.ask(&make(connection, number, &last));
+                    if answer.status == status {
                         times.push(begun.elapsed());
                     } else {
                         other.fetch_add(1, Ordering::Relaxed);
                     }
+                    last = answer.body;
                 }
                 times
             })
@@ -212,14 +275,24 @@ fn load_expecting(
     }
 }
 
-fn body(tenant: &str, username: &str, password: &str) -> Vec<u8> {
-    let document = json!({"data": {"attributes": {"username": username, "password": password}}});
-    request(tenant, &document.to_string())
+fn register_request(tenant: &str, username: &str) -> Vec<u8> {
+    let attributes = json!({"username": username, "password": PASSWORD});
+    post(tenant, "register", &attributes)
 }
 
-fn request(tenant: &str, body: &str) -> Vec<u8> {
+fn login_request(tenant: &str, username: &str) -> Vec<u8> {
+    let attributes = json!({"username": username, "password": PASSWORD});
+    post(tenant, "login", &attributes)
+}
+
+fn post(tenant: &str, route: &str, attributes: &Value) -> Vec<u8> {
+    let document = json!({"data": {"attributes": attributes}});
+    request(tenant, route, &document.to_string())
+}
+
+fn request(tenant: &str, route: &str, body: &str) -> Vec<u8> {
     format!(
-        "POST /api/register HTTP/1.1\r\nHost: localhost\r\nX-Tenant-Id: {tenant}\r\n\
+        "POST /api/{route} HTTP/1.1\r\nHost: localhost\r\nX-Tenant-Id: {tenant}\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
@@ -227,11 +300,12 @@ fn request(tenant: &str, body: &str) -> Vec<u8> {
 }
 
 fn register(server: &Server, tenant: &str, connection: usize, name: &str) -> Answer {
-    Client::new(server.public).ask(&body(
-        tenant,
-        &format!("{name}{connection}"),
-        "a-bench-password-1",
-    ))
+    let request = register_request(tenant, &format!("{name}{connection}"));
+    Client::new(server.public).ask(&request)
+}
+
+fn log_in(server: &Server, tenant: &str, username: &str) -> Answer {
+    Client::new(server.public).ask(&login_request(tenant, username))
 }
 
 fn create_tenant(server: &Server, token: &str, key: &str, settings: Value) {
@@ -249,183 +323,12 @@ fn create_tenant(server: &Server, token: &str, key: &str, settings: Value) {
 }
 
 fn no_limits() -> Value {
-    json!({"limits": {"per_address": null, "per_username": null, "per_tenant": null, "in_flight": null},
+    json!({"limits": {"per_address": null, "per_username": null, "per_tenant": null, "login_per_address": null,
+                      "in_flight": null},
            "username": {"allow_confusable": true}})
 }
 
 fn one_call_an_hour() -> Value {
-    json!({"limits": {"per_address": {"calls": 1, "seconds": 3600}}})
-}
-
-/// One connection that is kept open.
-struct Client {
-    stream: BufReader<TcpStream>,
-}
-
-struct Answer {
-    status: u16,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn expect_status(&self, status: u16) {
-        assert_eq!(
-            self.status,
-            status,
-            "{}",
-            String::from_utf8_lossy(&self.body)
-        );
-    }
-}
-
-impl Client {
-    fn new(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("a connection");
-        stream.set_nodelay(true).expect("a socket option");
-        stream
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .expect("a socket option");
-        Self {
-            stream: BufReader::new(stream),
-        }
-    }
-
-    fn ask(&mut self, request: &[u8]) -> Answer {
-        self.stream
-            .get_mut()
-            .write_all(request)
-            .expect("a request is written");
-        let mut line = String::new();
-        self.stream.read_line(&mut line).expect("a status line");
-        let status = line
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok())
-            .expect("a status");
-        let mut length = 0;
-        loop {
-            line.clear();
-            self.stream.read_line(&mut line).expect("a header line");
-            if line == "\r\n" {
-                break;
-            }
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().expect("a length");
-            }
-        }
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body).expect("a body");
-        Answer { status, body }
-    }
-}
-
-/// A release server with a data folder.
-struct Server {
-    process: Child,
-    public: SocketAddr,
-    operators: SocketAddr,
-    ready_after: Duration,
-    settings: std::path::PathBuf,
-}
-
-impl Server {
-    fn start(settings: &Path) -> Self {
-        Self::start_of(settings, 0, 0)
-    }
-
-    /// Starts the server; with `threads` and `memory_kib` other than 0, with so small a hash.
-    fn start_of(settings: &Path, threads: usize, memory_kib: usize) -> Self {
-        let begun = Instant::now();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_enroll"));
-        command
-            .arg("--config")
-            .arg(settings)
-            .arg("serve")
-            .stdout(Stdio::piped());
-        if memory_kib > 0 {
-            command
-                .env("ENROLL__HASHING__THREADS", threads.to_string())
-                .env("ENROLL__HASHING__MEMORY_KIB", memory_kib.to_string())
-                .env("ENROLL__HASHING__ALLOW_WEAK", "true");
-        }
-        let mut process = command.spawn().expect("the server starts");
-        let mut line = String::new();
-        let output = process.stdout.take().expect("its output");
-        BufReader::new(output)
-            .read_line(&mut line)
-            .expect("its first line");
-        let event: Value = serde_json::from_str(&line).expect("its addresses");
-        let address = |name: &str| {
-            event[name]
-                .as_str()
-                .and_then(|text| text.parse().ok())
-                .expect("an address")
-        };
-        let (public, operators) = (address("public"), address("admin"));
-        while Client::new(operators)
-            .ask(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            .status
-            != 200
-        {
-            assert!(
-                begun.elapsed() < Duration::from_secs(30),
-                "the server does not get ready"
-            );
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        let settings = settings.to_owned();
-        Self {
-            process,
-            public,
-            operators,
-            ready_after: begun.elapsed(),
-            settings,
-        }
-    }
-
-    /// The most memory that the process ever held, in KiB.
-    fn peak_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))
-            .expect("its status");
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .expect("its peak");
-        line.trim()
-            .trim_end_matches(" kB")
-            .parse()
-            .expect("a number")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = Command::new("kill")
-            .arg(self.process.id().to_string())
-            .status();
-        let _ = self.process.wait();
-    }
-}
-
-fn settings_text(folder: &Path) -> String {
-    format!(
-        "[server]\npublic_listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n\
-         [data]\ndir = {:?}\n[hashing]\nwait_ms = 5000\n[telemetry]\nlog_level = \"warn\"\n",
-        folder.join("data")
-    )
-}
-
-fn run(settings: &Path, arguments: &[&str]) -> String {
-    let done = Command::new(env!("CARGO_BIN_EXE_enroll"))
-        .arg("--config")
-        .arg(settings)
-        .args(arguments)
-        .output()
-        .expect("the command runs");
-    assert!(
-        done.status.success(),
-        "{}",
-        String::from_utf8_lossy(&done.stderr)
-    );
-    String::from_utf8(done.stdout).expect("text")
+    let rate = json!({"calls": 1, "seconds": 3600});
+    json!({"limits": {"per_address": rate, "login_per_address": rate}})
 }

@@ -1,7 +1,8 @@
-//! `enroll demo`: a server with two tenants to try things on, and the curl lines that try them.
+//! `enroll demo`: a server with two tenants to try things on, the vendors that they need, and the curl lines that try
+//! it all. The vendors are simulated in the same process, so nobody needs an account anywhere.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -18,13 +19,15 @@ use crate::clock::{Clock, Entropy};
 use crate::domain::ids::AdministratorId;
 use crate::domain::tenant_key::TenantKey;
 use crate::settings::{Settings, temporary_folder, this_program};
+use crate::simulate::{Simulator, accounts};
 use crate::store::administrators::Administrator;
 use crate::store::platform_db::PlatformDb;
 use crate::telemetry::Metrics;
 use crate::telemetry::tracing::init;
 
-/// Run a server to try things on: SQLite, the tenants "demo" and "acme", an invite code and an admin token. It prints
-/// curl lines that work, and writes all of it to demo.json in the data directory.
+/// Run a server to try things on: SQLite, the tenants "demo" and "acme", an invite code, an admin token, and simulated
+/// WeChat, SMS and captcha servers. It prints curl lines that work, and writes all of it to demo.json in the data
+/// directory.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// Where to keep the data [default: a new temporary folder, removed at the end]
@@ -57,29 +60,50 @@ impl Drop for Folder {
 struct Tour {
     public_url: String,
     admin_url: String,
+    simulator_url: String,
     admin_token: SecretString,
     invite_code: String,
     port: u16,
 }
 
 const TENANTS: [&str; 2] = ["demo", "acme"];
+/// The name of the simulated SMS gateway in the settings.
+const GATEWAY: &str = "simulated";
+/// The front end that a visitor may run beside the demo: WeChat sends users back to it, and its pages may call.
+const FRONT_END: &str = "http://localhost:3000";
 
 /// Runs the demo until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// [`CliError`] when it cannot start.
 pub async fn run(args: DemoArgs, config: Option<&Path>) -> Result<(), CliError> {
-    let folder = folder(args.data_dir)?;
+    let folder = folder(args.data_dir.clone())?;
+    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let simulator = Simulator::start(any_port, Clock::system(), Entropy)
+        .map_err(|error| CliError::Io("the simulator".into(), error))?;
+    let done = serve(&args, &folder.path, config, &simulator).await;
+    simulator.stop().await;
+    done
+}
+
+async fn serve(
+    args: &DemoArgs,
+    folder: &Path,
+    config: Option<&Path>,
+    simulator: &Simulator,
+) -> Result<(), CliError> {
+    let simulator_url = format!("http://{}", simulator.address());
     let settings = Settings::load(
         config,
         &[
-            ("data.dir", json!(folder.path)),
+            ("data.dir", json!(folder)),
             ("server.public_listen", json!(args.listen)),
             ("server.admin_listen", json!(args.admin_listen)),
             ("server.base_domain", json!("localhost")),
             ("telemetry.log_level", json!("warn")),
             // Whoever tries a race or a burst on a laptop wants to see it through.
             ("hashing.wait_ms", json!(5000)),
+            ("provider", providers(&simulator_url)),
         ],
     )?;
     let log = init(&settings.telemetry).map_err(AppError::from)?;
@@ -90,14 +114,29 @@ pub async fn run(args: DemoArgs, config: Option<&Path>) -> Result<(), CliError> 
     let tour = Tour {
         public_url: format!("http://{}", app.public),
         admin_url: format!("http://{}", app.operators),
+        simulator_url,
         admin_token,
         invite_code,
         port: app.public.port(),
     };
-    tour.write(&folder.path)?;
-    output::show(&tour.text(&folder.path))?;
+    tour.write(folder)?;
+    output::show(&tour.text(folder))?;
     app.run().await;
     Ok(())
+}
+
+/// Section `[provider]` with the simulator in every vendor's place.
+fn providers(simulator: &str) -> Value {
+    json!({
+        "wechat_api_url": simulator,
+        "wechat_open_url": simulator,
+        "tencent_sms_url": simulator,
+        "tencent_captcha_url": simulator,
+        "aliyun_sms_url": simulator,
+        "turnstile_url": format!("{simulator}/turnstile/v0/siteverify"),
+        "hcaptcha_url": format!("{simulator}/hcaptcha/siteverify"),
+        "sms_gateways": {GATEWAY: {"url": format!("{simulator}/sms/gateway")}},
+    })
 }
 
 fn folder(wanted: Option<PathBuf>) -> Result<Folder, CliError> {
@@ -147,8 +186,8 @@ async fn furnish(admin: &Admin) -> Result<String, CliError> {
     };
     let failed =
         |error: AdminError| CliError::Server(format!("the demo cannot be set up: {error}"));
-    for key in TENANTS {
-        let Some(key) = TenantKey::parse(key) else {
+    for name in TENANTS {
+        let Some(key) = TenantKey::parse(name) else {
             continue;
         };
         let request = TenantRequest {
@@ -156,7 +195,7 @@ async fn furnish(admin: &Admin) -> Result<String, CliError> {
             key,
             hosts: Vec::new(),
             placement: PlacementRequest::OwnFile,
-            settings: settings(),
+            settings: settings(name),
         };
         match admin.create_tenant(&by, request).await {
             Ok(_) | Err(AdminError::KeyTaken) => {}
@@ -181,17 +220,60 @@ async fn furnish(admin: &Admin) -> Result<String, CliError> {
     code.ok_or_else(|| CliError::Server("the demo has no invite".into()))
 }
 
-/// Wide limits: whoever tries the demo comes from one address, often with a load generator.
-fn settings() -> Value {
+/// A tenant's settings: its own dialect and SMS provider, the same apps at WeChat, and wide limits, since whoever tries
+/// the demo comes from one address, often with a load generator.
+fn settings(tenant: &str) -> Value {
     let rate = |calls: u32| json!({ "calls": calls, "seconds": 60 });
+    let app = |id: &str| json!({"app_id": id, "app_secret": accounts::WECHAT_SECRET});
+    let (dialect, sms) = match tenant {
+        "acme" => ("discuzq", gateway_account()),
+        _ => ("standard", tencent_account()),
+    };
     json!({
+        "dialect": dialect,
         "limits": {
             "per_address": rate(60_000),
             "per_username": rate(1_000),
             "per_tenant": rate(600_000),
             "login_per_address": rate(60_000),
+            "sms_per_address": rate(60_000),
             "calls_per_address": rate(60_000),
         },
+        "wechat": {
+            "official_account": app(accounts::OFFICIAL_ACCOUNT),
+            "open_platform": app(accounts::OPEN_PLATFORM),
+            "mini_program": app(accounts::MINI_PROGRAM),
+        },
+        "sms": sms,
+        "sms_rules": {"per_address_per_day": 5_000},
+        "captcha": {
+            "provider": "tencent",
+            "secret_id": accounts::TENCENT.id,
+            "secret_key": accounts::TENCENT.secret,
+            "captcha_app_id": accounts::TENCENT_CAPTCHA_APP,
+            "app_secret_key": accounts::TENCENT_CAPTCHA_SECRET,
+        },
+        "cors": {"origins": [FRONT_END]},
+    })
+}
+
+fn tencent_account() -> Value {
+    json!({
+        "provider": "tencent",
+        "secret_id": accounts::TENCENT.id,
+        "secret_key": accounts::TENCENT.secret,
+        "sdk_app_id": accounts::TENCENT_SMS_APP,
+        "sign_name": accounts::SMS_SIGN_NAME,
+        "template_id": accounts::TENCENT_TEMPLATE,
+    })
+}
+
+fn gateway_account() -> Value {
+    json!({
+        "provider": "gateway",
+        "name": GATEWAY,
+        "key_id": accounts::GATEWAY.id,
+        "key": accounts::GATEWAY.secret,
     })
 }
 
@@ -201,6 +283,13 @@ impl Tour {
         let document = json!({
             "public_url": self.public_url,
             "admin_url": self.admin_url,
+            "simulator_url": self.simulator_url,
+            "wechat_apps": {
+                "official_account": accounts::OFFICIAL_ACCOUNT,
+                "open_platform": accounts::OPEN_PLATFORM,
+                "mini_program": accounts::MINI_PROGRAM,
+            },
+            "front_end": FRONT_END,
             "admin_token": self.admin_token.expose_secret(),
             "tenants": TENANTS,
             "invite_code": self.invite_code,
@@ -222,6 +311,7 @@ impl Tour {
         let Self {
             public_url,
             admin_url,
+            simulator_url,
             invite_code,
             port,
             ..
@@ -251,12 +341,33 @@ With an invite code, a reason, and a key that makes a retry safe:
     -H 'Idempotency-Key: try-1' -d '{{"data":{{"attributes":{{"username":"edsger","password":"shortest-path-59",
     "code":"{invite_code}","register_reason":"I was invited"}}}}}}'
 
+Log in, and refresh (a refresh token works once):
+
+  LOGIN=$(curl -s {public_url}/t/demo/api/login -H 'Content-Type: application/json' \
+    -d '{{"data":{{"attributes":{{"username":"ada","password":"lovelace-1843"}}}}}}')
+  REFRESH=$(echo "$LOGIN" | sed 's/.*"refresh_token":"\([^"]*\)".*/\1/')
+  curl -s {public_url}/t/demo/api/refresh-token -H 'Content-Type: application/json' \
+    -d '{{"data":{{"attributes":{{"refresh_token":"'$REFRESH'"}}}}}}'
+
+Log in by phone: send a code, read it at the simulated phone, come in (register makes the account):
+
+  curl -s {public_url}/t/demo/api/sms/send -H 'Content-Type: application/json' \
+    -d '{{"data":{{"attributes":{{"mobile":"13800138000","type":"login"}}}}}}'
+  CODE=$(curl -s '{simulator_url}/control/sms?phone=%2B8613800138000' | grep -o '"code":"[0-9]*' | head -1 | cut -d'"' -f4)
+  curl -s {public_url}/t/demo/api/sms/verify -H 'Content-Type: application/json' \
+    -d '{{"data":{{"attributes":{{"mobile":"13800138000","code":"'$CODE'","type":"login","register":1}}}}}}'
+
 As an administrator: the tenants, a tenant that asks for approval, an invite:
 
   export ENROLL_ADMIN_URL={admin_url} ENROLL_ADMIN_TOKEN={token}
   curl -s $ENROLL_ADMIN_URL/admin/v1/tenants -H "Authorization: Bearer $ENROLL_ADMIN_TOKEN"
   {enroll} tenant set acme registration.approval=true
   {enroll} invite issue demo --max-uses 5
+
+Every other way to register is in the README; its commands need these two lines as well:
+
+  export PUBLIC={public_url} SIM={simulator_url} INVITE={invite_code}
+  enroll() {{ {enroll} "$@"; }}
 
 Keys, health, metrics:
 

@@ -20,6 +20,7 @@ mod operations;
 mod outages;
 mod panics;
 mod races;
+mod readme;
 mod simulate;
 mod store;
 mod threats_doc;

@@ -1,0 +1,136 @@
+//! The README's section "Try every way to register": every command of it, typed into a shell beside a real demo,
+//! answers as the README says.
+
+use tempfile::TempDir;
+
+use crate::harness::demo::{Demo, type_in};
+
+const SECTION: &str = "\n## Try every way to register\n";
+
+/// A fenced block: its language and its text.
+struct Block {
+    language: String,
+    text: String,
+}
+
+/// The fenced blocks of the section.
+fn blocks() -> Vec<Block> {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let readme = std::fs::read_to_string(readme).expect("README.md");
+    let (_, section) = readme.split_once(SECTION).expect("the section");
+    let section = section.split("\n## ").next().expect("its text");
+    // Between fences and text in turn; the first piece is text.
+    let fenced = section.split("\n```").skip(1).step_by(2);
+    fenced
+        .map(|block| {
+            let (language, text) = block.split_once('\n').expect("a language and a text");
+            Block {
+                language: language.to_owned(),
+                text: text.to_owned(),
+            }
+        })
+        .collect()
+}
+
+/// A step: what is typed, and what the README says that it answers.
+struct Step {
+    commands: String,
+    answer: String,
+}
+
+/// What is typed once before, as the README shows it with made-up values, and the steps.
+fn section() -> (String, Vec<Step>) {
+    let (mut shown, mut steps) = (String::new(), Vec::<Step>::new());
+    for block in blocks() {
+        match (block.language.as_str(), steps.last_mut()) {
+            ("", None) => shown = block.text,
+            ("sh", _) => steps.push(Step {
+                commands: block.text,
+                answer: String::new(),
+            }),
+            ("text", Some(step)) if step.answer.is_empty() => step.answer = block.text,
+            (other, _) => panic!("a block `{other}` is out of place: {}", block.text),
+        }
+    }
+    (shown, steps)
+}
+
+/// Whether a text is what the README says, where `…` stands for anything within a line.
+fn is_as_said(said: &str, text: &str) -> bool {
+    let (said, text): (Vec<&str>, Vec<&str>) = (said.lines().collect(), text.lines().collect());
+    said.len() == text.len() && said.iter().zip(text).all(|(said, line)| fits(said, line))
+}
+
+fn fits(said: &str, line: &str) -> bool {
+    let Some((first, others)) = said.split_once('…') else {
+        return said == line;
+    };
+    let Some(mut rest) = line.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = others.split('…').collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        let Some((_, after)) = rest.split_once(part) else {
+            return false;
+        };
+        rest = after;
+    }
+    rest.ends_with(last)
+}
+
+/// What the demo prints for this section stands in the place of what the README shows.
+fn prelude(demo: &Demo, shown: &str) -> Vec<String> {
+    let name = |line: &str| {
+        let end = line.find(['=', '(']).expect("a variable or a function");
+        line[..end].to_owned()
+    };
+    let shown: Vec<String> = shown.lines().map(name).collect();
+    let printed: Vec<String> = demo
+        .commands()
+        .into_iter()
+        .filter(|line| line.starts_with("export ") || line.starts_with("enroll()"))
+        .collect();
+    let names: Vec<String> = printed.iter().map(|line| name(line)).collect();
+    assert_eq!(names, shown, "the demo prints what the README shows");
+    printed
+}
+
+#[tokio::test]
+async fn every_way_to_register_that_the_readme_shows_works() {
+    let folder = TempDir::new().expect("a folder");
+    let demo = Demo::start(folder.path()).await;
+    let (shown, steps) = section();
+    assert_eq!(steps.len(), 12);
+    let mut commands = prelude(&demo, &shown);
+    let steps_from = commands.len();
+    commands.extend(steps.iter().map(|step| step.commands.clone()));
+    let outputs = type_in(&commands).await;
+    for (step, output) in steps.iter().zip(&outputs[steps_from..]) {
+        assert!(
+            is_as_said(&step.answer, output),
+            "{}\n\nanswered\n\n{output}\nand not\n\n{}",
+            step.commands,
+            step.answer
+        );
+    }
+    demo.interrupt().await;
+}
+
+#[test]
+fn an_answer_is_compared_line_by_line() {
+    for (said, text, is) in [
+        ("", "", true),
+        ("", "a\n", false),
+        ("a…c", "abc\n", true),
+        ("a…c\nd", "abbc\nd\n", true),
+        ("a…c", "ab", false),
+        ("a…b…", "a-b-", true),
+        ("a…b…", "a-c-", false),
+        ("a…c", "xac", false),
+        ("a…c", "ac\nmore", false),
+        ("…ab", "a", false),
+    ] {
+        assert_eq!(is_as_said(said, text), is, "{said:?} {text:?}");
+    }
+}
