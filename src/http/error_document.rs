@@ -35,6 +35,8 @@ pub enum Refusal {
     Call(CallError),
     /// The body is not JSON.
     MalformedJson,
+    /// The query is not well-formed, or names a parameter twice.
+    MalformedQuery,
     /// The body names a member twice.
     DuplicateKey,
     /// The body is nested too deeply.
@@ -247,6 +249,7 @@ impl Refusal {
             Self::Refresh(error) => refresh_row(error, language),
             Self::Call(error) => call_row(error, language),
             Self::MalformedJson => row(400, "malformed_json", Message::MalformedJson),
+            Self::MalformedQuery => row(400, "malformed_query", Message::MalformedQuery),
             Self::DuplicateKey => row(400, "duplicate_key", Message::DuplicateKey),
             Self::TooDeep => row(400, "too_deep", Message::TooDeep),
             Self::NotAnEnvelope | Self::Unprocessable(_) => {

@@ -13,7 +13,7 @@ use crate::domain::identity::WechatIdentity;
 use crate::domain::proof::{Claim, Proof, ProofScope};
 use crate::provider::wechat::WechatApp;
 use crate::registration::automatic::{Automatic, Way, register_automatically};
-use crate::registration::error::ProofError;
+use crate::registration::error::{ProofError, RegistrationError};
 use crate::registration::proofs::read_payload;
 use crate::session::authenticate::{Caller, authenticate};
 use crate::session::gate::Tokens;
@@ -138,9 +138,9 @@ pub async fn finish(
         .wechat_user(app, code.expose_secret())
         .await
         .map_err(ProofError::from_provider)?;
-    let outcome = log_in(tools, rules, by, back, caller, identity).await;
+    let outcome = log_in(tools, rules, by, back, caller, identity.clone()).await;
     if let Some(picture) = &back.scanned {
-        pc_scan::tell(tools, picture, &outcome).await?;
+        pc_scan::tell(tools, picture, identity, &outcome).await?;
     }
     outcome
 }
@@ -196,7 +196,8 @@ async fn log_in(
         }
         (Some(user), _) | (None, Some(Caller { user, .. })) => {
             let proofs = [Proof::fresh(Claim::Wechat(identity))];
-            enter(tools, rules, user, back.requester, &proofs).await
+            let entered = enter(tools, rules, user, back.requester, &proofs).await;
+            entered.map_err(at_code)
         }
         (None, None) if back.register => {
             let nickname = identity.profile.nickname.clone();
@@ -213,6 +214,16 @@ async fn log_in(
             let kind = UnboundKind::OfficialAccount;
             Err(unbound(tools, by.scope(), kind, identity).await?)
         }
+    }
+}
+
+/// What was bound came by `code` here, not by a mini program's `js_code`.
+fn at_code(error: LoginError) -> LoginError {
+    match error {
+        LoginError::Registration(RegistrationError::Proof(ProofError::WechatBound(_))) => {
+            ProofError::WechatBound(Field::OauthCode).into()
+        }
+        error => error,
     }
 }
 

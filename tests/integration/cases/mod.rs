@@ -2,6 +2,7 @@
 
 mod admin_api;
 mod architecture;
+mod bindings;
 mod command_line;
 mod contract;
 mod cors;
@@ -15,12 +16,15 @@ mod isolation;
 mod lifecycle;
 mod limits;
 mod load_test;
+mod mini_program;
 mod naming;
 mod operations;
 mod outages;
 mod panics;
 mod races;
 mod simulate;
+mod sms;
 mod store;
 mod threats_doc;
 mod tokens;
+mod wechat;
