@@ -41,6 +41,10 @@ impl Home {
     /// A tenant with accounts everywhere, and these settings besides.
     pub(crate) async fn tenant(&self, key: &'static str, more: Value) -> Tenant<'_> {
         let mut settings = accounts();
+        if more.get("sms").is_some() {
+            // Another provider's account has other members.
+            settings["sms"] = Value::Null;
+        }
         merge(&mut settings, more);
         let dialect = settings["dialect"].as_str().unwrap_or("standard");
         let dialect = dialect.to_owned();
@@ -238,15 +242,30 @@ impl Tenant<'_> {
         shown["token"].as_str().expect("a token").to_owned()
     }
 
-    /// Runs a statement in the tenant's database, as the tenant; gives how many rows it changed.
-    pub(crate) async fn sql(&self, statement: &str) -> u64 {
-        let connection = self.connect().await;
-        let done = connection.execute_unprepared(statement).await;
-        done.expect("the statement runs").rows_affected()
+    /// Changes rows of the tenant's in its database: `SET` and `WHERE` of a statement.
+    pub(crate) async fn change(&self, table: &str, set: &str, which: &str) {
+        let id = &self.id;
+        let statement = format!("UPDATE {table} SET {set} WHERE tenant_id = {id} AND {which}");
+        let done = self.connect().await.execute_unprepared(&statement).await;
+        done.expect("the statement runs");
     }
 
-    /// The number that a query of the tenant's database gives.
-    pub(crate) async fn number(&self, query: &str) -> i64 {
+    /// Removes all rows of the tenant's from a table.
+    pub(crate) async fn clear(&self, table: &str) {
+        let statement = format!("DELETE FROM {table} WHERE tenant_id = {}", self.id);
+        let done = self.connect().await.execute_unprepared(&statement).await;
+        done.expect("the statement runs");
+    }
+
+    /// How many rows of the tenant's a table has, of those for which `which` holds.
+    pub(crate) async fn count(&self, table: &str, which: &str) -> i64 {
+        self.number("count(*)", table, which).await
+    }
+
+    /// The number that an expression over the tenant's rows gives.
+    pub(crate) async fn number(&self, what: &str, table: &str, which: &str) -> i64 {
+        let id = &self.id;
+        let query = format!("SELECT {what} FROM {table} WHERE tenant_id = {id} AND {which}");
         let connection = self.connect().await;
         let statement = Statement::from_string(connection.get_database_backend(), query);
         let row = connection.query_one_raw(statement).await;
