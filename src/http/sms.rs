@@ -26,7 +26,7 @@ pub(super) async fn send(request: HttpRequest, payload: Payload, site: Data<Site
         Err(refused) => return refused,
     };
     let asked = SendCode {
-        phone: attributes.code("mobile", Field::Mobile),
+        phone: attributes.text("mobile", Field::Mobile),
         purpose: attributes.text("type", Field::SmsType),
         captcha: attributes.captcha(),
         faults: attributes.faults(),
@@ -61,7 +61,7 @@ pub(super) async fn verify(
         Err(refused) => return refused,
     };
     let asked = CheckCode {
-        phone: attributes.code("mobile", Field::Mobile),
+        phone: attributes.text("mobile", Field::Mobile),
         code: attributes.code("code", Field::SmsCode),
         purpose: attributes.text("type", Field::SmsCheckedType),
         register: attributes.switch("register"),

@@ -10,7 +10,7 @@ use crate::harness::database::Backend;
 use crate::harness::neighbours::{Home, Page, Tenant, access_token, assert_error, user_id};
 use crate::harness::server::Server;
 use crate::harness::simulator::{merge, tencent_captcha};
-use crate::harness::tenants::users;
+use crate::harness::tenants::{invite, issue_invite, users};
 use crate::harness::wait::until;
 
 on_all_databases!(
@@ -161,7 +161,7 @@ async fn a_failed_binding_leaves_nothing_behind(backend: Backend) {
         merge(&mut weak, json!({"password": "1"}));
         assert_eq!(tenant.register("ada", weak).await.status, 422);
         assert_eq!(tenant.register("taken", offer.clone()).await.status, 422);
-        assert_eq!(tenant.register("ada", offer).await.status < 300, true);
+        assert!(tenant.register("ada", offer).await.status < 300);
         // The number, the page's account and the mini program's are somebody's now.
         let before = users(&home.server, tenant.key).await.len();
         let rebind = tenant
@@ -281,6 +281,11 @@ async fn rebind_moves_an_account_and_ends_its_owners_sessions(backend: Backend) 
         let doubles = "count(*) - count(DISTINCT open_id)";
         assert_eq!(tenant.number(doubles, "identities", "1 = 1").await, 0);
     }
+}
+
+fn with(mut attributes: Value, more: Value) -> Value {
+    merge(&mut attributes, more);
+    attributes
 }
 
 const MINI_PROGRAM_LOGIN: &str = "/api/oauth/wechat/miniprogram";
@@ -417,6 +422,75 @@ async fn a_captcha_guards_the_form_and_passes_once() {
     }
 }
 
+#[tokio::test]
+async fn each_captcha_provider_passes_a_good_ticket_once() {
+    let home = Home::start(Backend::Sqlite).await;
+    for provider in ["turnstile", "hcaptcha"] {
+        let account =
+            json!({"provider": provider, "secret": format!("simulated-{provider}-secret")});
+        let settings = json!({"captcha": account, "captcha_rules": {"on_register": true}});
+        let tenant = home.tenant(provider, settings).await;
+        for lacking in [json!({}), json!({"captcha_ticket": "bad"})] {
+            let refused = tenant.register("ada", lacking).await;
+            assert_error(&refused, 422, "validation_error", Some("captcha"));
+        }
+        // These know no random string.
+        let good = json!({"captcha_ticket": "good"});
+        assert_eq!(tenant.register("ada", good.clone()).await.status, 200);
+        let again = tenant.register("bob", good).await;
+        assert_error(&again, 422, "validation_error", Some("captcha"));
+    }
+}
+
+/// What keeps a form from its account keeps an account that makes itself from being, too.
+#[tokio::test]
+async fn accounts_that_make_themselves_keep_the_tenants_rules() {
+    let home = Home::start(Backend::Sqlite).await;
+    let closed = home
+        .tenant("closed", json!({"registration": {"open": false}}))
+        .await;
+    let invited = home
+        .tenant(
+            "invited",
+            json!({"registration": {"invite_required": true}}),
+        )
+        .await;
+    let approved = home
+        .tenant("approved", json!({"registration": {"approval": true}}))
+        .await;
+    let code = issue_invite(&home.server, "invited", json!({"max_uses": 3})).await;
+    for (tenant, status, error) in [
+        (&closed, 401, "register_close"),
+        (&invited, 422, "invite_required"),
+        (&approved, 401, "register_validate"),
+    ] {
+        let triple = home.simulator.triple("ada", json!({})).await;
+        let mini = tenant
+            .post(MINI_PROGRAM_LOGIN, with(triple, json!({"register": 1})))
+            .await;
+        let page = tenant
+            .wechat(Page::OfficialAccount, "bob", "&register=1")
+            .await;
+        let phone = tenant.verify(PHONE, "login", json!({"register": 1})).await;
+        for answer in [mini, page, phone] {
+            assert_error(&answer, status, error, None);
+        }
+    }
+    assert_eq!(closed.count("users", "1 = 1").await, 0);
+    assert_eq!(invited.count("users", "1 = 1").await, 0);
+    assert_eq!(approved.count("users", "status = 2").await, 3);
+    assert_eq!(approved.count("sessions", "1 = 1").await, 0);
+    let triple = home.simulator.triple("ada", json!({})).await;
+    let triple = with(triple, json!({"register": 1, "code": code}));
+    user_id(&invited.post(MINI_PROGRAM_LOGIN, triple).await);
+    let more = format!("&register=1&inviteCode={code}");
+    user_id(&invited.wechat(Page::OfficialAccount, "bob", &more).await);
+    let more = json!({"register": 1, "inviteCode": code});
+    user_id(&invited.verify(PHONE, "login", more).await);
+    let spent = invite(&home.server, "invited", &code).await;
+    assert_eq!(spent["uses"], 3);
+}
+
 /// Row 82: in each mode an answer in time, and whoever needs no provider notices nothing.
 #[tokio::test]
 async fn a_provider_that_fails_keeps_nobody_else_out() {
@@ -487,9 +561,15 @@ async fn a_provider_that_fails_keeps_nobody_else_out() {
     assert_eq!(tenant.count("identities", "1 = 1").await, 0);
     tokio::time::sleep(Duration::from_millis(400)).await;
     let token = tenant.wechat_token("ada").await;
-    assert_eq!(
-        tenant.register("ada", json!({"token": token})).await.status,
-        200,
-        "all is well again"
-    );
+    let well = tenant.register("ada", json!({"token": token})).await;
+    assert_eq!(well.status, 200, "all is well again: {well:?}");
+    // And when nobody is there at all.
+    let back = tenant.way_back(Page::OfficialAccount, "eve", "").await;
+    let triple = home.simulator.triple("eve", json!({})).await;
+    home.simulator.stop().await;
+    assert_error(&tenant.get(&back).await, 503, "unavailable", None);
+    let gone = tenant.register("eve", triple).await;
+    assert_error(&gone, 503, "unavailable", None);
+    assert!(gone.header("retry-after").is_some(), "{gone:?}");
+    assert_eq!(tenant.register("eve", json!({})).await.status, 200);
 }

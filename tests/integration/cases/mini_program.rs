@@ -252,15 +252,19 @@ async fn altered_foreign_and_old_data_get_one_answer_and_no_account() {
 #[tokio::test]
 async fn discuzq_names_what_does_not_open_as_the_original_did() {
     let home = Home::start(Backend::Sqlite).await;
-    let tenant = home.tenant("classic", json!({"dialect": "discuzq"})).await;
+    let [modern, tenant] = home.both_dialects(json!({})).await;
     let triple = home.simulator.triple("ada", json!({"tamper": true})).await;
     let text = "The given payload is invalid.";
     let error = json!({"errors": [{"status": "422", "code": text, "detail": [text]}]});
     assert_eq!(tenant.register("ada", triple).await.expect(422), error);
     let triple = home.simulator.triple("ada", json!({})).await;
     assert!(tenant.register("ada", triple.clone()).await.status < 300);
-    let error = tenant.register("bob", triple).await.expect(422);
+    let error = tenant.register("bob", triple.clone()).await.expect(422);
     assert_eq!(error["errors"][0]["code"], "code been used");
+    // A code that another tenant of the same app has used is WeChat's to refuse.
+    let elsewhere = modern.register("ada", triple).await;
+    assert_error(&elsewhere, 422, "wechat_refused", Some("js_code"));
+    assert_eq!(modern.count("users", "1 = 1").await, 0);
 }
 
 #[tokio::test]

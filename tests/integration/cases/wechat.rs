@@ -337,7 +337,7 @@ async fn a_way_back_that_is_none_of_ours_asks_wechat_nothing() {
     // WeChat's own no, in its own words.
     let good = modern.way_back(Page::OfficialAccount, "ada", "").await;
     let refused = modern.get(&good.replace("&code=", "&code=0")).await;
-    assert_error(&refused, 422, "wechat_refused", None);
+    assert_error(&refused, 422, "wechat_refused", Some("code"));
 }
 
 #[tokio::test]

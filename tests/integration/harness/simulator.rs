@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 use super::client::{Answer, Request};
 use super::process::Process;
 use super::server::ServerOptions;
+use super::wait::until;
 
 const START_LIMIT: Duration = Duration::from_secs(20);
 
@@ -64,8 +66,15 @@ impl Simulator {
     }
 
     /// Ends it: nobody listens there any more.
-    pub(crate) fn kill(&mut self) {
-        self.process.sigkill();
+    pub(crate) async fn stop(&self) {
+        self.process.sigterm();
+        until("the simulator is gone", async || {
+            TcpStream::connect(self.address)
+                .await
+                .is_err()
+                .then_some(())
+        })
+        .await;
     }
 
     async fn control(&self, method: &str, path: &str, document: &Value) -> Value {
