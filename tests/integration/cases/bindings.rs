@@ -422,6 +422,60 @@ async fn a_captcha_guards_the_form_and_passes_once() {
     }
 }
 
+/// A call that is repeated finds its token spent by itself, and its own account.
+#[tokio::test]
+async fn a_repeated_call_is_not_refused_for_the_token_it_has_spent() {
+    let home = Home::start(Backend::Sqlite).await;
+    for tenant in home
+        .both_dialects(json!({"registration": {"strict_tokens": true}}))
+        .await
+    {
+        let offer = json!({
+            "token": tenant.wechat_token("ada").await,
+            "mobileToken": tenant.mobile_token(PHONE).await,
+        });
+        let call = tenant
+            .registration("ada", offer)
+            .header("Idempotency-Key", "a-key-of-adas");
+        let twins: Vec<_> = (0..8).map(|_| call.clone()).collect();
+        let answers = volley(home.server.public(), &twins).await;
+        let late = call.send(home.server.public()).await;
+        let ada = user_id(&late);
+        for answer in &answers {
+            match answer.status {
+                409 => {}
+                _ => assert_eq!(user_id(answer), ada),
+            }
+        }
+        assert_eq!(tenant.count("users", "1 = 1").await, 1);
+        assert_eq!(tenant.count("identities", "1 = 1").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn no_token_is_stored_as_it_is() {
+    let home = Home::start(Backend::Sqlite).await;
+    let tenant = home.tenant("modern", json!({})).await;
+    let code = tenant.sms_code("13900139000", "login").await;
+    let tokens = [
+        tenant.wechat_token("ada").await,
+        tenant.mobile_token(PHONE).await,
+    ];
+    assert_eq!(
+        tenant
+            .count("proof_tokens", "length(token_hash) = 64")
+            .await,
+        2
+    );
+    for token in tokens {
+        let plain = format!("token_hash = '{token}' OR payload LIKE '%{token}%'");
+        assert_eq!(tenant.count("proof_tokens", &format!("({plain})")).await, 0);
+    }
+    let plain = format!("code_hash = '{code}'");
+    assert_eq!(tenant.count("sms_codes", "length(code_hash) = 64").await, 1);
+    assert_eq!(tenant.count("sms_codes", &plain).await, 0);
+}
+
 #[tokio::test]
 async fn each_captcha_provider_passes_a_good_ticket_once() {
     let home = Home::start(Backend::Sqlite).await;
