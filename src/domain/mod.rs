@@ -2,6 +2,7 @@
 //!
 //! Imports nothing of the house. Knows no HTTP, no SQL, no actor.
 
+pub mod automatic_account;
 pub mod censor;
 pub mod dialect;
 pub mod fault;

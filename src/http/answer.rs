@@ -30,6 +30,17 @@ pub(super) fn no_content() -> HttpResponse {
         .finish()
 }
 
+/// Sends a browser elsewhere. An address that cannot stand in a header field is a fault of ours.
+pub(super) fn redirect(to: &str) -> HttpResponse {
+    match HeaderValue::from_str(to) {
+        Ok(location) => HttpResponse::Found()
+            .insert_header((header::LOCATION, location))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .finish(),
+        Err(_) => HttpResponse::InternalServerError().finish(),
+    }
+}
+
 /// A document as a response that no cache keeps.
 pub(super) fn document(status: StatusCode, body: Vec<u8>) -> HttpResponse {
     HttpResponse::build(status)

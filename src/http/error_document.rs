@@ -35,6 +35,8 @@ pub enum Refusal {
     Call(CallError),
     /// The body is not JSON.
     MalformedJson,
+    /// The query is not well-formed, or names a parameter twice.
+    MalformedQuery,
     /// The body names a member twice.
     DuplicateKey,
     /// The body is nested too deeply.
@@ -247,6 +249,7 @@ impl Refusal {
             Self::Refresh(error) => refresh_row(error, language),
             Self::Call(error) => call_row(error, language),
             Self::MalformedJson => row(400, "malformed_json", Message::MalformedJson),
+            Self::MalformedQuery => row(400, "malformed_query", Message::MalformedQuery),
             Self::DuplicateKey => row(400, "duplicate_key", Message::DuplicateKey),
             Self::TooDeep => row(400, "too_deep", Message::TooDeep),
             Self::NotAnEnvelope | Self::Unprocessable(_) => {
@@ -339,8 +342,8 @@ fn proof_row(error: &ProofError, language: Language) -> Row {
         }
         ProofError::CodeUsed => row("js_code_invalid", Message::JsCodeUsed, Field::JsCode)
             .code_is_text("code been used"),
-        ProofError::Refused(text) => Row::new(422, "wechat_refused", text.clone())
-            .at(Field::JsCode)
+        ProofError::Refused { field, text } => Row::new(422, "wechat_refused", text.clone())
+            .at(*field)
             .code_is_text(text.clone()),
         ProofError::Undecipherable => row(
             "encrypted_data_invalid",

@@ -97,6 +97,8 @@ pub enum Message {
     UnknownError,
     /// `malformed_json`
     MalformedJson,
+    /// The query is not well-formed.
+    MalformedQuery,
     /// `duplicate_key`
     DuplicateKey,
     /// `too_deep`
@@ -264,6 +266,10 @@ impl Message {
             Self::MalformedJson => (
                 "请求体不是有效的 JSON。",
                 "The request body is not valid JSON.",
+            ),
+            Self::MalformedQuery => (
+                "查询参数格式不正确。",
+                "The query is malformed or names a parameter twice.",
             ),
             Self::DuplicateKey => (
                 "请求体包含重复的成员名。",

@@ -8,7 +8,10 @@ use super::answer::refuse;
 use super::error_document::Refusal;
 use super::language::choose;
 use super::site::languages;
-use super::{forum, health, jwks, login, metrics, refresh_token, register};
+use super::{
+    forum, health, jwks, login, metrics, mini_program, pc_scan, refresh_token, register, sms,
+    wechat,
+};
 use crate::domain::dialect::Dialect;
 use crate::domain::language::Language;
 
@@ -24,6 +27,26 @@ const PATTERNS: &[&str] = &[
     "/t/{tenant}/api/logout",
     "/api/forum",
     "/t/{tenant}/api/forum",
+    "/api/sms/send",
+    "/t/{tenant}/api/sms/send",
+    "/api/sms/verify",
+    "/t/{tenant}/api/sms/verify",
+    "/api/oauth/wechat",
+    "/t/{tenant}/api/oauth/wechat",
+    "/api/oauth/wechat/user",
+    "/t/{tenant}/api/oauth/wechat/user",
+    "/api/oauth/wechat/pc",
+    "/t/{tenant}/api/oauth/wechat/pc",
+    "/api/oauth/wechat/pc/user",
+    "/t/{tenant}/api/oauth/wechat/pc/user",
+    "/api/oauth/wechat/pc/qrcode",
+    "/t/{tenant}/api/oauth/wechat/pc/qrcode",
+    "/api/oauth/wechat/pc/login/{session_token}",
+    "/t/{tenant}/api/oauth/wechat/pc/login/{session_token}",
+    "/api/oauth/wechat/miniprogram",
+    "/t/{tenant}/api/oauth/wechat/miniprogram",
+    "/api/mobile/bind/miniprogram",
+    "/t/{tenant}/api/mobile/bind/miniprogram",
     "/.well-known/jwks.json",
     "/t/{tenant}/.well-known/jwks.json",
     "/livez",
@@ -66,6 +89,7 @@ pub(super) fn public(app: &mut ServiceConfig) {
         let route = web::post().to(refresh_token::logout);
         app.service(only(path, refresh_token::METHODS).route(route));
     }
+    providers(app);
     for path in [
         "/.well-known/jwks.json",
         "/t/{tenant}/.well-known/jwks.json",
@@ -73,6 +97,60 @@ pub(super) fn public(app: &mut ServiceConfig) {
         app.service(read(path, jwks::METHODS, jwks::jwks));
     }
     app.default_service(web::to(not_found));
+}
+
+/// What phones and WeChat accounts are proven with.
+fn providers(app: &mut ServiceConfig) {
+    for path in ["/api/sms/send", "/t/{tenant}/api/sms/send"] {
+        app.service(only(path, sms::METHODS).route(web::post().to(sms::send)));
+    }
+    for path in ["/api/sms/verify", "/t/{tenant}/api/sms/verify"] {
+        app.service(only(path, sms::METHODS).route(web::post().to(sms::verify)));
+    }
+    for path in ["/api/oauth/wechat", "/t/{tenant}/api/oauth/wechat"] {
+        app.service(read(path, wechat::METHODS, wechat::page));
+    }
+    for path in [
+        "/api/oauth/wechat/user",
+        "/t/{tenant}/api/oauth/wechat/user",
+    ] {
+        app.service(read(path, wechat::METHODS, wechat::user));
+    }
+    for path in ["/api/oauth/wechat/pc", "/t/{tenant}/api/oauth/wechat/pc"] {
+        app.service(read(path, wechat::METHODS, wechat::scan_page));
+    }
+    for path in [
+        "/api/oauth/wechat/pc/user",
+        "/t/{tenant}/api/oauth/wechat/pc/user",
+    ] {
+        app.service(read(path, wechat::METHODS, wechat::scan_user));
+    }
+    for path in [
+        "/api/oauth/wechat/pc/qrcode",
+        "/t/{tenant}/api/oauth/wechat/pc/qrcode",
+    ] {
+        app.service(read(path, pc_scan::METHODS, pc_scan::qrcode));
+    }
+    for path in [
+        "/api/oauth/wechat/pc/login/{session_token}",
+        "/t/{tenant}/api/oauth/wechat/pc/login/{session_token}",
+    ] {
+        app.service(read(path, pc_scan::METHODS, pc_scan::login));
+    }
+    for path in [
+        "/api/oauth/wechat/miniprogram",
+        "/t/{tenant}/api/oauth/wechat/miniprogram",
+    ] {
+        let route = web::post().to(mini_program::login);
+        app.service(only(path, mini_program::METHODS).route(route));
+    }
+    for path in [
+        "/api/mobile/bind/miniprogram",
+        "/t/{tenant}/api/mobile/bind/miniprogram",
+    ] {
+        let route = web::post().to(mini_program::bind_phone);
+        app.service(only(path, mini_program::METHODS).route(route));
+    }
 }
 
 /// The operators' listener.

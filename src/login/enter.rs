@@ -62,6 +62,23 @@ pub(super) async fn get_user(tools: &Tools, id: UserId) -> Result<User, LoginErr
     user.ok_or_else(|| CallError::TokenRejected.into())
 }
 
+/// A user's account after a change, as its user sees it.
+#[derive(Debug)]
+pub struct Account {
+    /// The user.
+    pub user: User,
+    /// The user's name at all of one owner's WeChat apps, where WeChat has told one.
+    pub union_id: Option<String>,
+}
+
+/// The account of a user who was there a moment ago.
+pub(super) async fn get_account(tools: &Tools, id: UserId) -> Result<Account, LoginError> {
+    Ok(Account {
+        user: get_user(tools, id).await?,
+        union_id: tools.db.find_union_id(id).await?,
+    })
+}
+
 /// 40 random letters and digits (`docs/contract.md`, section 7): 238 bits.
 pub(super) fn random_text(tools: &Tools) -> Result<SecretString, CallError> {
     const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";

@@ -4,21 +4,21 @@ use std::net::SocketAddr;
 
 use secrecy::SecretString;
 
-use super::enter::{enter, get_user, not_bound};
+use super::enter::{Account, enter, get_account, not_bound};
 use super::error::{LoginError, Unbound, UnboundKind};
 use super::wechat::owner_of;
+use crate::domain::automatic_account::Way;
 use crate::domain::fault::{Fault, Field, FieldFault};
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::proof::{Claim, Proof};
 use crate::domain::registration::Offered;
-use crate::registration::automatic::{Automatic, Way, register_automatically};
+use crate::registration::automatic::{Automatic, register_automatically};
 use crate::registration::error::ProofError;
 use crate::registration::proofs::ask_mini_program;
 use crate::session::authenticate::{Caller, authenticate, require};
 use crate::session::gate::Tokens;
 use crate::session::rules::TenantRules;
 use crate::session::tools::Tools;
-use crate::store::users::User;
 
 /// A call of a mini program.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ pub async fn bind_phone(
     tools: &Tools,
     rules: &TenantRules,
     call: &MiniProgramCall,
-) -> Result<User, LoginError> {
+) -> Result<Account, LoginError> {
     let caller = require(tools, rules, call.access_token.as_ref()).await?;
     let (identity, phone) = match &call.offered.mini_program {
         Some(code) if call.faults.is_empty() => ask_mini_program(tools, rules, code).await?,
@@ -119,7 +119,7 @@ pub async fn bind_phone(
         .bind_to(caller.user.id, call.requester, &proofs)
         .await;
     bound.map_err(|error| not_bound(error, &proofs, rules))?;
-    get_user(tools, caller.user.id).await
+    get_account(tools, caller.user.id).await
 }
 
 /// The faults of a call that lacks a part of the triple.

@@ -13,4 +13,4 @@ pub mod phone;
 pub mod sms;
 pub mod wechat;
 
-mod enter;
+pub mod enter;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::enter::{enter, get_user, keep_proof};
 use super::error::{LoginError, Unbound, UnboundKind};
-use crate::domain::identity::WechatProfile;
+use crate::domain::identity::WechatIdentity;
 use crate::domain::proof::ProofScope;
 use crate::registration::error::ProofError;
 use crate::registration::proofs::read_payload;
@@ -33,11 +33,8 @@ enum Scan {
     Waiting,
     /// A phone logged in; the row names the user.
     LoggedIn,
-    /// A phone came whose WeChat account is nobody's: what it may register with.
-    Unbound {
-        token: String,
-        profile: WechatProfile,
-    },
+    /// A phone came whose WeChat account is nobody's: the screen gets a token of its own to register with.
+    Unbound { identity: WechatIdentity },
 }
 
 /// A picture to scan.
@@ -77,20 +74,12 @@ pub async fn picture(tools: &Tools, rules: &TenantRules) -> Result<Picture, Logi
 pub(super) async fn tell(
     tools: &Tools,
     picture: &SecretString,
+    identity: WechatIdentity,
     outcome: &Result<Tokens, LoginError>,
 ) -> Result<(), LoginError> {
     let (scan, user) = match outcome {
         Ok(tokens) => (Scan::LoggedIn, Some(tokens.user.id)),
-        Err(LoginError::Unbound(unbound)) => match (&unbound.token, &unbound.profile) {
-            (Some(token), Some(profile)) => (
-                Scan::Unbound {
-                    token: token.expose_secret().to_owned(),
-                    profile: profile.clone(),
-                },
-                None,
-            ),
-            _ => return Ok(()),
-        },
+        Err(LoginError::Unbound(_)) => (Scan::Unbound { identity }, None),
         Err(_) => return Ok(()),
     };
     let payload = serde_json::to_string(&scan).map_err(|error| CallError::internal(&error))?;
@@ -127,11 +116,14 @@ pub async fn outcome(
         .await?;
     let taken = taken.ok_or(LoginError::ScanOver)?;
     match (scan, taken.user) {
-        (Scan::Unbound { token, profile }, _) => Err(LoginError::Unbound(Box::new(Unbound {
-            kind: UnboundKind::OfficialAccount,
-            token: Some(token.into()),
-            profile: Some(profile),
-        }))),
+        (Scan::Unbound { identity }, _) => {
+            let token = keep_proof(tools, ProofScope::Wechat, &identity, None).await?;
+            Err(LoginError::Unbound(Box::new(Unbound {
+                kind: UnboundKind::OfficialAccount,
+                token: Some(token),
+                profile: Some(identity.profile),
+            })))
+        }
         (_, Some(user)) => {
             let user = get_user(tools, user).await?;
             enter(tools, rules, user, requester, &[]).await

@@ -5,16 +5,18 @@ use std::time::Instant;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::enter::{enter, get_user, keep_proof, not_bound};
+use super::enter::{Account, enter, get_account, keep_proof, not_bound};
 use super::error::{LoginError, Unbound, UnboundKind};
 use super::sms::{code_hash, fault, read_phone, read_purpose};
+use crate::domain::automatic_account::Way;
 use crate::domain::fault::{Fault, Field, FieldFault};
+use crate::domain::ids::UserId;
 use crate::domain::password::Password;
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::proof::{Claim, Proof, ProofScope, SmsPurpose};
 use crate::domain::registration::Offered;
 use crate::hashing::Purpose;
-use crate::registration::automatic::{Automatic, Way, register_automatically};
+use crate::registration::automatic::{Automatic, register_automatically};
 use crate::registration::error::ProofError;
 use crate::registration::proofs;
 use crate::session::authenticate::{Caller, authenticate};
@@ -24,7 +26,6 @@ use crate::session::rules::TenantRules;
 use crate::session::tools::Tools;
 use crate::store::proof_tokens::NewProofToken;
 use crate::store::sms_codes::CodeJudged;
-use crate::store::users::User;
 use crate::token::token_digest_hex;
 
 /// One call of `POST /api/sms/verify`.
@@ -60,7 +61,7 @@ pub enum Opened {
     /// The user is logged in.
     Tokens(Box<Tokens>),
     /// The user's account, as it is now.
-    User(Box<User>),
+    Account(Box<Account>),
 }
 
 /// Checks a code and does what it is for.
@@ -208,8 +209,7 @@ async fn give_phone(
         .bind_to(caller.user.id, request.requester, &proofs)
         .await;
     bound.map_err(|error| not_bound(error, &proofs, rules))?;
-    let user = get_user(tools, caller.user.id).await?;
-    Ok(Opened::User(Box::new(user)))
+    opened(tools, caller.user.id).await
 }
 
 /// The account's number is at hand: for a while its user may give it another one.
@@ -226,7 +226,7 @@ async fn show(tools: &Tools, caller: Caller) -> Result<Opened, LoginError> {
         expires_at: tools.clock.now().plus(ProofScope::PhoneShown.life()),
     };
     tools.db.create_proof_token(&new).await?;
-    Ok(Opened::User(Box::new(caller.user)))
+    opened(tools, caller.user.id).await
 }
 
 /// Stands for a session that has shown its user's number; no client ever holds its text.
@@ -259,8 +259,12 @@ async fn reset_password(
         .db
         .reset_password(user.id, hash.as_str(), request.requester)
         .await?;
-    let user = get_user(tools, user.id).await?;
-    Ok(Opened::User(Box::new(user)))
+    opened(tools, user.id).await
+}
+
+async fn opened(tools: &Tools, user: UserId) -> Result<Opened, LoginError> {
+    let account = get_account(tools, user).await?;
+    Ok(Opened::Account(Box::new(account)))
 }
 
 fn read_password(request: &CheckCode, rules: &TenantRules) -> Result<Password, LoginError> {

@@ -8,12 +8,13 @@ use secrecy::{ExposeSecret, SecretString};
 use super::enter::{enter, keep_proof, random_text};
 use super::error::{LoginError, Unbound, UnboundKind};
 use super::pc_scan;
+use crate::domain::automatic_account::Way;
 use crate::domain::fault::{Fault, Field, FieldFault};
 use crate::domain::identity::WechatIdentity;
 use crate::domain::proof::{Claim, Proof, ProofScope};
 use crate::provider::wechat::WechatApp;
-use crate::registration::automatic::{Automatic, Way, register_automatically};
-use crate::registration::error::ProofError;
+use crate::registration::automatic::{Automatic, register_automatically};
+use crate::registration::error::{ProofError, RegistrationError};
 use crate::registration::proofs::read_payload;
 use crate::session::authenticate::{Caller, authenticate};
 use crate::session::gate::Tokens;
@@ -137,10 +138,10 @@ pub async fn finish(
         .providers
         .wechat_user(app, code.expose_secret())
         .await
-        .map_err(ProofError::from_provider)?;
-    let outcome = log_in(tools, rules, by, back, caller, identity).await;
+        .map_err(|error| ProofError::from_provider(error, Field::OauthCode))?;
+    let outcome = log_in(tools, rules, by, back, caller, identity.clone()).await;
     if let Some(picture) = &back.scanned {
-        pc_scan::tell(tools, picture, &outcome).await?;
+        pc_scan::tell(tools, picture, identity, &outcome).await?;
     }
     outcome
 }
@@ -196,7 +197,8 @@ async fn log_in(
         }
         (Some(user), _) | (None, Some(Caller { user, .. })) => {
             let proofs = [Proof::fresh(Claim::Wechat(identity))];
-            enter(tools, rules, user, back.requester, &proofs).await
+            let entered = enter(tools, rules, user, back.requester, &proofs).await;
+            entered.map_err(at_code)
         }
         (None, None) if back.register => {
             let nickname = identity.profile.nickname.clone();
@@ -213,6 +215,16 @@ async fn log_in(
             let kind = UnboundKind::OfficialAccount;
             Err(unbound(tools, by.scope(), kind, identity).await?)
         }
+    }
+}
+
+/// What was bound came by `code` here, not by a mini program's `js_code`.
+fn at_code(error: LoginError) -> LoginError {
+    match error {
+        LoginError::Registration(RegistrationError::Proof(ProofError::WechatBound(_))) => {
+            ProofError::WechatBound(Field::OauthCode).into()
+        }
+        error => error,
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use super::account::{self, New};
 use super::error::RegistrationError;
 use super::invitation;
+use crate::domain::automatic_account::{FIRST_WORD, Way};
 use crate::domain::censor::Verdict;
 use crate::domain::proof::Proof;
 use crate::domain::register_reason::RegisterReason;
@@ -15,28 +16,6 @@ use crate::session::gate::Tokens;
 use crate::session::rules::TenantRules;
 use crate::session::tools::Tools;
 use crate::store::registration::Invitation;
-
-/// How an account came about; stands where others give their reason to register.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// By a code sent to a phone.
-    Phone,
-    /// By the official account's page or a scanned picture.
-    OfficialAccount,
-    /// By the mini program.
-    MiniProgram,
-}
-
-impl Way {
-    /// The original's own words (`docs/contract.md`, sections 10.2 to 10.4), which moderators know.
-    const fn reason(self) -> &'static str {
-        match self {
-            Self::Phone => "手机号注册",
-            Self::OfficialAccount => "公众号网页注册",
-            Self::MiniProgram => "微信小程序注册",
-        }
-    }
-}
 
 /// An account that is to make itself.
 #[derive(Debug)]
@@ -121,7 +100,7 @@ fn usable_name(nickname: &str, rules: &TenantRules) -> Option<(Username, bool)> 
     }
 }
 
-/// `网友` and random letters, as the original names those who give no name of their own.
+/// [`FIRST_WORD`] and random letters, as the original names those who give no name of their own.
 fn made_up_name(tools: &Tools, rules: &TenantRules) -> Result<Username, CallError> {
     // Without letters and digits that look alike, so that a skeleton rarely meets another one.
     const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -130,7 +109,7 @@ fn made_up_name(tools: &Tools, rules: &TenantRules) -> Result<Username, CallErro
         let index = usize::from(byte % 32);
         LETTERS.get(index).copied().map_or('x', char::from)
     });
-    let name: String = "网友".chars().chain(letters).collect();
+    let name: String = FIRST_WORD.chars().chain(letters).collect();
     Username::parse(&name, &rules.settings).map_err(|_| {
         tracing::error!(tenant = %rules.key, "the tenant's rules for names refuse every made-up name");
         CallError::Internal

@@ -72,6 +72,7 @@ fn every_refusal() -> Vec<Refusal> {
     .collect();
     all.extend([
         Refusal::MalformedJson,
+        Refusal::MalformedQuery,
         Refusal::DuplicateKey,
         Refusal::TooDeep,
         Refusal::NotAnEnvelope,
@@ -373,6 +374,7 @@ fn waits_are_whole_seconds_rounded_up_and_never_zero() {
 fn statuses_of_transport_faults_are_their_own_in_both_dialects() {
     for (refusal, status) in [
         (Refusal::MalformedJson, 400),
+        (Refusal::MalformedQuery, 400),
         (Refusal::DuplicateKey, 400),
         (Refusal::BodyTimeout, 408),
         (Refusal::BodyTooLarge, 413),

@@ -104,11 +104,8 @@ impl Attributes {
     pub fn offered(&mut self) -> Offered {
         let token = self.filled("token", Field::Token);
         let mobile_token = self.filled("mobileToken", Field::MobileToken);
-        let js_code = self.filled("js_code", Field::JsCode);
-        let iv = self.filled("iv", Field::Iv);
-        let encrypted_data = self.filled("encryptedData", Field::EncryptedData);
-        let mini_program = match (js_code, iv, encrypted_data) {
-            (Some(js_code), Some(iv), Some(encrypted_data)) => Some(MiniProgramCode {
+        let mini_program = match TRIPLE.map(|(name, field)| self.filled(name, field)) {
+            [Some(js_code), Some(iv), Some(encrypted_data)] => Some(MiniProgramCode {
                 js_code: js_code.into(),
                 iv,
                 encrypted_data,
@@ -141,6 +138,20 @@ impl Attributes {
         self.values.get(name).is_some_and(|value| value == "")
     }
 
+    /// Which of the mini program's triple are missing, null or empty; for calls that need all three.
+    #[must_use]
+    pub fn missing_of_triple(&self) -> Vec<Field> {
+        let blank = |name: &str| {
+            let value = self.values.get(name);
+            value.is_none_or(|value| value.is_null() || value == "")
+        };
+        TRIPLE
+            .into_iter()
+            .filter(|(name, _)| blank(name))
+            .map(|(_, field)| field)
+            .collect()
+    }
+
     /// What was of a wrong type, in the contract's order of fields.
     #[must_use]
     pub fn faults(mut self) -> Vec<FieldFault> {
@@ -148,6 +159,13 @@ impl Attributes {
         self.faults
     }
 }
+
+/// What a mini program hands its user, by its names on the wire.
+const TRIPLE: [(&str, Field); 3] = [
+    ("js_code", Field::JsCode),
+    ("iv", Field::Iv),
+    ("encryptedData", Field::EncryptedData),
+];
 
 fn json_attributes(body: &[u8], dialect: Dialect) -> Result<Map<String, Value>, Refusal> {
     let document = match (json::parse_strict(body), dialect) {

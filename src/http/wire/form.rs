@@ -44,6 +44,16 @@ fn attribute_name(name: &str) -> Option<&str> {
     (!attribute.contains(['[', ']'])).then_some(attribute)
 }
 
+/// One name or value, in which every percent sign must have its two digits.
+pub(super) fn decode_strictly(text: &str) -> Option<String> {
+    let mut rest = text.split('%').skip(1);
+    let sound = rest.all(|after| {
+        let digits = after.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    });
+    decode(text.as_bytes()).ok().filter(|_| sound)
+}
+
 fn decode(text: &[u8]) -> Result<String, FormFault> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;

@@ -7,6 +7,7 @@ pub mod attributes;
 pub mod form;
 pub mod json;
 pub mod media_type;
+pub mod query;
 pub mod registration;
 pub mod token_document;
 pub mod user_document;

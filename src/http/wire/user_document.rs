@@ -41,6 +41,19 @@ pub fn user_resource(profile: &Profile, settings: &TenantSettings) -> Value {
     json!({"type": "users", "id": user.id.to_string(), "attributes": attributes})
 }
 
+/// A user's own account as a document of its own.
+#[must_use]
+pub fn own_document(user: User, union_id: Option<String>, settings: &TenantSettings) -> Vec<u8> {
+    let profile = Profile {
+        user,
+        viewer: Viewer::Oneself,
+        union_id,
+    };
+    json!({"data": user_resource(&profile, settings)})
+        .to_string()
+        .into_bytes()
+}
+
 fn public_attributes(user: &User, settings: &TenantSettings) -> Map<String, Value> {
     let offset = settings.utc_offset.0;
     members(json!({

@@ -2,6 +2,7 @@
 
 mod admin_api;
 mod architecture;
+mod bindings;
 mod command_line;
 mod contract;
 mod cors;
@@ -15,6 +16,7 @@ mod isolation;
 mod lifecycle;
 mod limits;
 mod load_test;
+mod mini_program;
 mod naming;
 mod operations;
 mod outages;
@@ -22,6 +24,8 @@ mod panics;
 mod races;
 mod readme;
 mod simulate;
+mod sms;
 mod store;
 mod threats_doc;
 mod tokens;
+mod wechat;
