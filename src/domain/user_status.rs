@@ -23,6 +23,19 @@ impl UserStatus {
         self as i16
     }
 
+    /// From the contract's name; `None` for another word.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "normal" => Some(Self::Normal),
+            "ban" => Some(Self::Banned),
+            "mod" => Some(Self::Pending),
+            "refuse" => Some(Self::Rejected),
+            "ignore" => Some(Self::Ignored),
+            _ => None,
+        }
+    }
+
     /// From the stored number; `None` for a number this version does not know.
     #[must_use]
     pub const fn from_i16(number: i16) -> Option<Self> {

@@ -307,6 +307,15 @@ pub fn not_found(what: &str, language: Language) -> String {
     }
 }
 
+/// A parameter of a query that cannot stand.
+#[must_use]
+pub fn bad_parameter(name: &str, language: Language) -> String {
+    match language {
+        Language::SimplifiedChinese => format!("参数 {name} 非法。"),
+        Language::English => format!("The parameter {name} is not valid."),
+    }
+}
+
 /// `login_failed`, with the attempts that are left.
 #[must_use]
 pub fn login_failed(left: u32, language: Language) -> String {

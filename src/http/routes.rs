@@ -8,7 +8,7 @@ use super::answer::refuse;
 use super::error_document::Refusal;
 use super::language::choose;
 use super::site::languages;
-use super::{forum, health, jwks, login, metrics, refresh_token, register};
+use super::{forum, health, invites, jwks, login, metrics, refresh_token, register, users};
 use crate::domain::dialect::Dialect;
 use crate::domain::language::Language;
 
@@ -22,6 +22,20 @@ const PATTERNS: &[&str] = &[
     "/t/{tenant}/api/refresh-token",
     "/api/logout",
     "/t/{tenant}/api/logout",
+    "/api/users/me",
+    "/t/{tenant}/api/users/me",
+    "/api/users/{id}",
+    "/t/{tenant}/api/users/{id}",
+    "/api/users",
+    "/t/{tenant}/api/users",
+    "/api/invite/users",
+    "/t/{tenant}/api/invite/users",
+    "/api/invite/{code}",
+    "/t/{tenant}/api/invite/{code}",
+    "/api/invite",
+    "/t/{tenant}/api/invite",
+    "/api/userInviteCode",
+    "/t/{tenant}/api/userInviteCode",
     "/api/forum",
     "/t/{tenant}/api/forum",
     "/.well-known/jwks.json",
@@ -72,7 +86,37 @@ pub(super) fn public(app: &mut ServiceConfig) {
     ] {
         app.service(read(path, jwks::METHODS, jwks::jwks));
     }
+    members(app);
     app.default_service(web::to(not_found));
+}
+
+/// Profiles, applications and invites. Of two patterns that fit, the first wins.
+fn members(app: &mut ServiceConfig) {
+    for path in ["/api/users/me", "/t/{tenant}/api/users/me"] {
+        app.service(read(path, users::METHODS_OF_ME, users::me));
+    }
+    for path in ["/api/users/{id}", "/t/{tenant}/api/users/{id}"] {
+        let one = read(path, users::METHODS, users::show);
+        app.service(one.route(web::patch().to(users::change)));
+    }
+    for path in ["/api/users", "/t/{tenant}/api/users"] {
+        let all = read(path, users::METHODS, users::list);
+        app.service(all.route(web::patch().to(users::change_many)));
+    }
+    for path in ["/api/invite/users", "/t/{tenant}/api/invite/users"] {
+        app.service(read(path, invites::METHODS_OF_LISTS, invites::recruits));
+    }
+    for path in ["/api/invite/{code}", "/t/{tenant}/api/invite/{code}"] {
+        let one = read(path, invites::METHODS_OF_ONE, invites::show);
+        app.service(one.route(web::delete().to(invites::revoke)));
+    }
+    for path in ["/api/invite", "/t/{tenant}/api/invite"] {
+        let all = read(path, invites::METHODS, invites::list);
+        app.service(all.route(web::post().to(invites::issue)));
+    }
+    for path in ["/api/userInviteCode", "/t/{tenant}/api/userInviteCode"] {
+        app.service(read(path, invites::METHODS_OF_LISTS, invites::own_number));
+    }
 }
 
 /// The operators' listener.
