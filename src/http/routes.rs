@@ -48,6 +48,7 @@ const PATTERNS: &[&str] = &[
     "/admin/v1/tenants/{key}/suspend",
     "/admin/v1/tenants/{key}/resume",
     "/admin/v1/tenants/{key}/users",
+    "/admin/v1/tenants/{key}/users/{id}",
     "/admin/v1/tenants/{key}/invites",
     "/admin/v1/tenants/{key}/invites/{code}",
 ];
@@ -145,6 +146,10 @@ pub(super) fn operators(app: &mut ServiceConfig) {
         )
         .service(
             only("/admin/v1/tenants/{key}/users", "GET").route(web::get().to(admin::users::list)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/users/{id}", "PATCH")
+                .route(web::patch().to(admin::users::change)),
         )
         .service(
             only("/admin/v1/tenants/{key}/invites", "GET, POST")
