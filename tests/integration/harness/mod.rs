@@ -23,6 +23,7 @@ pub(crate) mod database;
 pub(crate) mod client;
 pub(crate) mod ground;
 pub(crate) mod load;
+pub(crate) mod members;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod server;
