@@ -172,7 +172,8 @@ async fn an_application_is_approved_refused_or_set_aside(backend: Backend) {
         Member::of(&site.login("refused", PASSWORD).await);
     }
     // Each decision left a line with its author.
-    let query = "SELECT id FROM tenant_audit_entries WHERE action = 'user.decide' AND actor IS NOT NULL";
+    let query =
+        "SELECT id FROM tenant_audit_entries WHERE action = 'user.decide' AND actor IS NOT NULL";
     let connection = database.connect_as(&stage.ids[0]).await;
     let backend = connection.get_database_backend();
     let statement = sea_orm::Statement::from_string(backend, query);
