@@ -17,6 +17,15 @@ pub enum UserStatus {
 }
 
 impl UserStatus {
+    /// Every standing.
+    pub const ALL: [Self; 5] = [
+        Self::Normal,
+        Self::Banned,
+        Self::Pending,
+        Self::Rejected,
+        Self::Ignored,
+    ];
+
     /// The stored number.
     #[must_use]
     pub const fn as_i16(self) -> i16 {

@@ -92,7 +92,8 @@ async fn decide_one(
         .db
         .decide(
             user.id,
-            &[user.status],
+            // Whoever decides last decides: no standing is the last word.
+            &UserStatus::ALL,
             status,
             message,
             caller.user.id,

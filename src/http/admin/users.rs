@@ -84,8 +84,8 @@ const fn status_name(status: UserStatus) -> &'static str {
 }
 
 fn named_status(name: &str) -> Option<UserStatus> {
-    (0..=4)
-        .filter_map(UserStatus::from_i16)
+    UserStatus::ALL
+        .into_iter()
         .find(|status| status_name(*status) == name)
 }
 

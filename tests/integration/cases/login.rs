@@ -210,6 +210,13 @@ async fn nobody_learns_whether_a_name_exists(backend: Backend) {
         for answer in &answers {
             assert_eq!(*answer, answers[0]);
         }
+        // A count that a name and a phone number shared would tell whose number it is.
+        let number = "UPDATE users SET phone = '+8613800138001' WHERE username = 'known'";
+        let known = format!("{number} AND tenant_id = {}", stage.ids[tenant]);
+        stage.execute(&database, tenant, &known).await;
+        for (spelling, left) in [("13800138001", 4), ("+86 138-0013-8001", 3)] {
+            assert_failed(&site.login(spelling, "wrong").await, site.key, left);
+        }
         // An account without a password opens to none.
         assert_eq!(site.login("bare", "x").await.status, 403);
     }
