@@ -29,6 +29,9 @@ pub enum AdminError {
     /// One of the codes exists already.
     #[error("the code exists")]
     CodeTaken,
+    /// The tenant's settings name no group of this number.
+    #[error("the tenant has no such group")]
+    UnknownGroup,
     /// The settings have moved on since the caller read them.
     #[error("the settings are at version {0} now")]
     VersionMovedOn(i32),

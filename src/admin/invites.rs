@@ -27,13 +27,15 @@ pub struct InviteRequest {
     pub expires_at: Option<Timestamp>,
     /// For the administrator.
     pub note: String,
+    /// The group of the accounts they bring; `None` for the tenant's default.
+    pub group_id: Option<i32>,
 }
 
 impl Admin {
     /// Issues the codes, all or none.
     ///
     /// # Errors
-    /// [`AdminError::CodeTaken`] when the tenant has the code already.
+    /// [`AdminError::CodeTaken`] when the tenant has the code already, [`AdminError::UnknownGroup`].
     pub async fn issue_invites(
         &self,
         by: &Administrator,
@@ -41,6 +43,13 @@ impl Admin {
         request: InviteRequest,
     ) -> Result<Vec<Invite>, AdminError> {
         let tenant = self.live_tenant(key).await?;
+        let settings = &tenant.record.settings;
+        if request
+            .group_id
+            .is_some_and(|id| settings.group(id).is_none())
+        {
+            return Err(AdminError::UnknownGroup);
+        }
         let codes = match request.code {
             Some(code) => vec![code],
             None => (0..request.count)
@@ -53,7 +62,7 @@ impl Admin {
             expires_at: request.expires_at,
             note: request.note,
             created_by: by.name.clone(),
-            group_id: None,
+            group_id: request.group_id,
             issued_by: None,
         };
         let issued = self
@@ -72,7 +81,11 @@ impl Admin {
         };
         let entry =
             AuditEntry::of_subject(&audit, Some(tenant.record.id), tenant.record.key.as_str())
-                .with_after(json!({ "count": issued.len(), "max_uses": request.max_uses }));
+                .with_after(json!({
+                    "count": issued.len(),
+                    "max_uses": request.max_uses,
+                    "group_id": request.group_id,
+                }));
         self.platform.audit(&entry).await?;
         Ok(issued)
     }

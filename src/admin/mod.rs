@@ -8,6 +8,7 @@
 
 mod authenticate;
 mod change_tenant;
+mod change_user;
 mod create_tenant;
 pub mod error;
 mod invites;

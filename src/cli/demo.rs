@@ -211,6 +211,7 @@ async fn furnish(admin: &Admin) -> Result<String, CliError> {
         max_uses: 100,
         expires_at: None,
         note: "made by the demo".to_owned(),
+        group_id: None,
     };
     let issued = admin
         .issue_invites(&by, &key, request)

@@ -61,6 +61,9 @@ struct IssueArgs {
     /// When the codes expire, as in 2027-01-01T00:00:00Z (RFC 3339) [default: never]
     #[arg(long, value_name = "TIME", value_parser = read_time)]
     expires_at: Option<String>,
+    /// The group of the accounts it brings, by its number in the tenant's settings [default: the tenant's default group]
+    #[arg(long, value_name = "ID")]
+    group: Option<i32>,
     /// A note for administrators
     #[arg(long)]
     note: Option<String>,
@@ -153,6 +156,7 @@ fn issue_body(args: &IssueArgs, count: Option<u32>) -> Value {
         ("count", count.map(Value::from)),
         ("max_uses", args.max_uses.map(Value::from)),
         ("expires_at", args.expires_at.clone().map(Value::from)),
+        ("group_id", args.group.map(Value::from)),
         ("note", args.note.clone().map(Value::from)),
     ];
     let given = attributes
@@ -271,6 +275,8 @@ mod tests {
             "3",
             "--expires-at",
             "2027-01-01T00:00:00+08:00",
+            "--group",
+            "10",
             "--note",
             "n",
         ];
@@ -278,7 +284,7 @@ mod tests {
         assert_eq!(
             full["data"]["attributes"],
             json!({
-                "count": 500, "max_uses": 3, "expires_at": "2027-01-01T00:00:00+08:00", "note": "n",
+                "count": 500, "max_uses": 3, "expires_at": "2027-01-01T00:00:00+08:00", "group_id": 10, "note": "n",
             })
         );
     }

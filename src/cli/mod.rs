@@ -1,6 +1,6 @@
 //! The command line. One command is one file with its arguments (`XArgs`) and `run`.
 //!
-//! Live operations (`tenant`, `invite`) go through the admin API, so they are checked and audited like any other change.
+//! Live operations (`tenant`, `invite`, `user`) go through the admin API, so they are checked and audited like any other change.
 //! Refused: commands that write to the databases behind the server's back. Secrets come from the environment, a file or
 //! standard input, never as arguments, which every user of the machine can read.
 
@@ -15,6 +15,7 @@ pub mod serve;
 pub mod settings_patch;
 pub mod simulate;
 pub mod tenant;
+pub mod user;
 
 use std::io;
 use std::path::PathBuf;
@@ -55,6 +56,8 @@ pub enum Command {
     Invite(invite::InviteArgs),
     /// Measure password hashes on this machine
     Hash(hash::HashArgs),
+    /// List a tenant's users, change their group and standing
+    User(user::UserArgs),
 }
 
 /// Runs the command.
@@ -72,6 +75,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Tenant(args) => tenant::run(args).await,
         Command::Invite(args) => invite::run(args).await,
         Command::Hash(args) => hash::run(args, config).await,
+        Command::User(args) => user::run(args).await,
     }
 }
 

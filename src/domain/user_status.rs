@@ -17,10 +17,32 @@ pub enum UserStatus {
 }
 
 impl UserStatus {
+    /// Every standing.
+    pub const ALL: [Self; 5] = [
+        Self::Normal,
+        Self::Banned,
+        Self::Pending,
+        Self::Rejected,
+        Self::Ignored,
+    ];
+
     /// The stored number.
     #[must_use]
     pub const fn as_i16(self) -> i16 {
         self as i16
+    }
+
+    /// From the contract's name; `None` for another word.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "normal" => Some(Self::Normal),
+            "ban" => Some(Self::Banned),
+            "mod" => Some(Self::Pending),
+            "refuse" => Some(Self::Rejected),
+            "ignore" => Some(Self::Ignored),
+            _ => None,
+        }
     }
 
     /// From the stored number; `None` for a number this version does not know.

@@ -93,6 +93,10 @@ pub enum Refusal {
     },
     /// Members of the body cannot stand: JSON pointer and text of each; those of one pointer stand together.
     Unprocessable(Vec<(String, String)>),
+    /// A parameter of the query that cannot stand, by its name.
+    BadParameter(&'static str),
+    /// The query asks for a resource that there is not, or that the caller may not see; its name, fit to be shown.
+    InvalidInclude(String),
     /// Too many failed attempts; the wait until the next one is judged.
     TooManyAttempts(Duration),
 }
@@ -134,6 +138,7 @@ impl From<MembershipError> for Refusal {
                 Self::Registration(RegistrationError::Invalid(faults))
             }
             MembershipError::NotFound(what) => Self::NotFound { what },
+            MembershipError::WechatHidden => Self::invalid_include("wechat"),
             MembershipError::Call(error) => Self::Call(error),
         }
     }
@@ -160,6 +165,13 @@ pub struct ErrorAnswer {
 const SHORT_WAIT: Duration = Duration::from_secs(1);
 
 impl Refusal {
+    /// A name from outside, of which no more is shown than any name of ours needs.
+    #[must_use]
+    pub fn invalid_include(name: &str) -> Self {
+        let plain = |letter: &char| letter.is_ascii_alphanumeric() || ".-_".contains(*letter);
+        Self::InvalidInclude(name.chars().filter(plain).take(64).collect())
+    }
+
     /// The answer to send.
     #[must_use]
     pub fn answer(&self, dialect: Dialect, language: Language) -> ErrorAnswer {
@@ -287,6 +299,18 @@ impl Refusal {
             Self::NotReady => row(503, "not_ready", Message::NotReady),
             Self::NotFound { what } => {
                 Row::new(404, "model_not_found", messages::not_found(what, language)).bare(404)
+            }
+            Self::BadParameter(name) => Row::new(
+                422,
+                VALIDATION_ERROR,
+                messages::bad_parameter(name, language),
+            )
+            .of_parameter(name),
+            Self::InvalidInclude(name) => {
+                let text = format!("Invalid includes [{name}]");
+                Row::new(422, "invalid_include", text.clone())
+                    .of_parameter("include")
+                    .code_is_text(text)
             }
             Self::Conflict { code, detail } => Row::new(409, code, detail.clone()),
             Self::TooManyAttempts(_) => row(429, "too_many_attempts", Message::TooManyAttempts),
@@ -476,6 +500,8 @@ struct Row {
     detail: Cow<'static, str>,
     /// The field at fault, shown in the `standard` dialect.
     field: Option<Field>,
+    /// The parameter of the query at fault, shown in the `standard` dialect.
+    parameter: Option<&'static str>,
     /// What the client needs to go on after an unbound login: `token` and `user`.
     goes_on: Option<Value>,
     /// What `discuzq` shows, where that is of another shape.
@@ -506,6 +532,7 @@ impl Row {
             code,
             detail: detail.into(),
             field: None,
+            parameter: None,
             goes_on: None,
             original: None,
         }
@@ -514,6 +541,13 @@ impl Row {
     fn at(self, field: Field) -> Self {
         Self {
             field: Some(field),
+            ..self
+        }
+    }
+
+    fn of_parameter(self, name: &'static str) -> Self {
+        Self {
+            parameter: Some(name),
             ..self
         }
     }
@@ -570,6 +604,9 @@ impl Row {
         {
             if let Some(field) = self.field {
                 members.insert("source".into(), json!({"pointer": pointer(field)}));
+            }
+            if let Some(name) = self.parameter {
+                members.insert("source".into(), json!({"parameter": name}));
             }
             if let Some(goes_on) = &self.goes_on {
                 members.insert("meta".into(), goes_on.clone());

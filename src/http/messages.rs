@@ -313,6 +313,15 @@ pub fn not_found(what: &str, language: Language) -> String {
     }
 }
 
+/// A parameter of a query that cannot stand.
+#[must_use]
+pub fn bad_parameter(name: &str, language: Language) -> String {
+    match language {
+        Language::SimplifiedChinese => format!("参数 {name} 非法。"),
+        Language::English => format!("The parameter {name} is not valid."),
+    }
+}
+
 /// `login_failed`, with the attempts that are left.
 #[must_use]
 pub fn login_failed(left: u32, language: Language) -> String {
@@ -393,6 +402,7 @@ fn chinese_fault(FieldFault { field, fault }: &FieldFault) -> String {
     let text = match (field, fault) {
         (_, Fault::Required) => "不能为空".to_owned(),
         (Field::Data, Fault::WrongType) => "必须是对象，并包含 attributes 对象".to_owned(),
+        (Field::Status | Field::GroupId, Fault::WrongType) => "必须是整数".to_owned(),
         (_, Fault::WrongType) => "必须是字符串".to_owned(),
         (_, Fault::TooLong { max }) => format!("不能大于 {max} 个字符"),
         (_, Fault::TooShort { min }) => format!("至少为 {min} 个字符"),
@@ -438,6 +448,7 @@ fn english_fault(FieldFault { field, fault }: &FieldFault) -> String {
         (Field::Data, Fault::WrongType) => {
             "must be an object that holds an object of attributes".to_owned()
         }
+        (Field::Status | Field::GroupId, Fault::WrongType) => "must be a whole number".to_owned(),
         (_, Fault::WrongType) => "must be a string".to_owned(),
         (_, Fault::TooLong { max }) => format!("must not be longer than {max} characters"),
         (_, Fault::TooShort { min }) => format!("must be at least {min} characters long"),

@@ -9,8 +9,8 @@ use super::error_document::Refusal;
 use super::language::choose;
 use super::site::languages;
 use super::{
-    forum, health, jwks, login, metrics, mini_program, pc_scan, refresh_token, register, sms,
-    wechat,
+    forum, health, invites, jwks, login, metrics, mini_program, pc_scan, refresh_token, register,
+    sms, users, wechat,
 };
 use crate::domain::dialect::Dialect;
 use crate::domain::language::Language;
@@ -25,6 +25,20 @@ const PATTERNS: &[&str] = &[
     "/t/{tenant}/api/refresh-token",
     "/api/logout",
     "/t/{tenant}/api/logout",
+    "/api/users/me",
+    "/t/{tenant}/api/users/me",
+    "/api/users/{id}",
+    "/t/{tenant}/api/users/{id}",
+    "/api/users",
+    "/t/{tenant}/api/users",
+    "/api/invite/users",
+    "/t/{tenant}/api/invite/users",
+    "/api/invite/{code}",
+    "/t/{tenant}/api/invite/{code}",
+    "/api/invite",
+    "/t/{tenant}/api/invite",
+    "/api/userInviteCode",
+    "/t/{tenant}/api/userInviteCode",
     "/api/forum",
     "/t/{tenant}/api/forum",
     "/api/sms/send",
@@ -57,6 +71,7 @@ const PATTERNS: &[&str] = &[
     "/admin/v1/tenants/{key}/suspend",
     "/admin/v1/tenants/{key}/resume",
     "/admin/v1/tenants/{key}/users",
+    "/admin/v1/tenants/{key}/users/{id}",
     "/admin/v1/tenants/{key}/invites",
     "/admin/v1/tenants/{key}/invites/{code}",
 ];
@@ -96,6 +111,7 @@ pub(super) fn public(app: &mut ServiceConfig) {
     ] {
         app.service(read(path, jwks::METHODS, jwks::jwks));
     }
+    members(app);
     app.default_service(web::to(not_found));
 }
 
@@ -153,6 +169,35 @@ fn providers(app: &mut ServiceConfig) {
     }
 }
 
+/// Profiles, applications and invites. Of two patterns that fit, the first wins.
+fn members(app: &mut ServiceConfig) {
+    for path in ["/api/users/me", "/t/{tenant}/api/users/me"] {
+        app.service(read(path, users::METHODS_OF_ME, users::me));
+    }
+    for path in ["/api/users/{id}", "/t/{tenant}/api/users/{id}"] {
+        let one = read(path, users::METHODS, users::show);
+        app.service(one.route(web::patch().to(users::change)));
+    }
+    for path in ["/api/users", "/t/{tenant}/api/users"] {
+        let all = read(path, users::METHODS, users::list);
+        app.service(all.route(web::patch().to(users::change_many)));
+    }
+    for path in ["/api/invite/users", "/t/{tenant}/api/invite/users"] {
+        app.service(read(path, invites::METHODS_OF_LISTS, invites::recruits));
+    }
+    for path in ["/api/invite/{code}", "/t/{tenant}/api/invite/{code}"] {
+        let one = read(path, invites::METHODS_OF_ONE, invites::show);
+        app.service(one.route(web::delete().to(invites::revoke)));
+    }
+    for path in ["/api/invite", "/t/{tenant}/api/invite"] {
+        let all = read(path, invites::METHODS, invites::list);
+        app.service(all.route(web::post().to(invites::issue)));
+    }
+    for path in ["/api/userInviteCode", "/t/{tenant}/api/userInviteCode"] {
+        app.service(read(path, invites::METHODS_OF_LISTS, invites::own_number));
+    }
+}
+
 /// The operators' listener.
 pub(super) fn operators(app: &mut ServiceConfig) {
     app.service(read("/livez", health::METHODS, health::livez))
@@ -179,6 +224,10 @@ pub(super) fn operators(app: &mut ServiceConfig) {
         )
         .service(
             only("/admin/v1/tenants/{key}/users", "GET").route(web::get().to(admin::users::list)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/users/{id}", "PATCH")
+                .route(web::patch().to(admin::users::change)),
         )
         .service(
             only("/admin/v1/tenants/{key}/invites", "GET, POST")

@@ -210,8 +210,11 @@ impl<'a> Attempt<'a> {
         login: Option<&Login>,
     ) -> Self {
         let settings = &rules.settings.login;
-        let name = match login {
-            Some(login) => login.user.username.clone(),
+        // By what was typed, not by whom it means: a count that a name and a number share would tell that they belong
+        // together.
+        let number = PhoneNumber::parse(typed, &rules.settings.sms_rules.country_code);
+        let name = match number {
+            Some(number) => number.as_e164().to_owned(),
             None => Username::parse(typed, &rules.settings)
                 .map_or_else(|_| typed.to_owned(), |name| name.canonical().to_owned()),
         };

@@ -13,6 +13,9 @@ pub enum MembershipError {
     /// There is no such thing, or none that the caller may see; what it would have been, as clients call it.
     #[error("there is no such {0}")]
     NotFound(&'static str),
+    /// WeChat accounts are shown to their owner and to moderators alone.
+    #[error("the WeChat accounts are not for this caller")]
+    WechatHidden,
     /// The call is not served.
     #[error(transparent)]
     Call(#[from] CallError),

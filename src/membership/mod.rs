@@ -4,5 +4,6 @@
 //! `registration`, `session` and what lies below.
 
 pub mod error;
+pub mod invites;
 pub mod moderation;
 pub mod profile;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use secrecy::SecretString;
 
 use super::error::MembershipError;
+use super::invites::Page;
 use super::profile::moderates;
 use crate::domain::fault::{Fault, Field, FieldFault};
 use crate::domain::ids::UserId;
@@ -17,35 +18,17 @@ use crate::session::rules::TenantRules;
 use crate::session::tools::Tools;
 use crate::store::users::User;
 
-/// A page of users.
-#[derive(Clone, Copy, Debug)]
-pub struct PageAsked {
-    /// Only users of this standing.
-    pub status: Option<UserStatus>,
-    /// Counted from 1.
-    pub number: u64,
-    /// Users a page.
-    pub size: u64,
-}
-
-/// Users of a page, and how many there are in all.
-#[derive(Debug)]
-pub struct Page {
-    /// The users.
-    pub users: Vec<User>,
-    /// Of all pages together.
-    pub total: u64,
-}
-
 /// What a moderator wants to become of a user.
 #[derive(Clone, Debug)]
 pub struct Decision {
-    /// About whom.
-    pub user: UserId,
+    /// About whom; `None` for what can be nobody's number.
+    pub user: Option<UserId>,
     /// The new standing.
-    pub status: UserStatus,
+    pub status: Option<i64>,
     /// Why, for the user.
     pub message: Option<String>,
+    /// Attributes of a wrong type.
+    pub faults: Vec<FieldFault>,
 }
 
 /// Most code points of a message to a refused user.
@@ -59,16 +42,13 @@ pub async fn list(
     tools: &Tools,
     rules: &TenantRules,
     token: Option<&SecretString>,
-    asked: PageAsked,
-) -> Result<Page, CallError> {
+    status: Option<UserStatus>,
+    (offset, limit): (u64, u64),
+) -> Result<Page<User>, CallError> {
     moderator(tools, rules, token).await?;
-    let offset = asked.number.saturating_sub(1).saturating_mul(asked.size);
-    let total = tools.db.count_users(asked.status).await?;
-    let users = tools
-        .db
-        .list_users_page(asked.status, offset, asked.size)
-        .await?;
-    Ok(Page { users, total })
+    let total = tools.db.count_users(status).await?;
+    let items = tools.db.list_users_page(status, offset, limit).await?;
+    Ok(Page { items, total })
 }
 
 /// Decides about users, one after the other: each decision stands or falls by itself.
@@ -97,17 +77,13 @@ async fn decide_one(
     decision: &Decision,
     address: IpAddr,
 ) -> Result<User, MembershipError> {
-    if decision.user == caller.user.id {
+    let unknown = || MembershipError::NotFound("user");
+    let id = decision.user.ok_or_else(unknown)?;
+    if id == caller.user.id {
         return Err(CallError::Forbidden.into());
     }
-    let message = decision.message.as_deref().filter(|text| !text.is_empty());
-    if message.is_some_and(|text| code_points(text) > LONGEST_MESSAGE) {
-        let max = LONGEST_MESSAGE;
-        let fault = FieldFault::new(Field::RefuseMessage, Fault::TooLong { max });
-        return Err(MembershipError::Invalid(vec![fault]));
-    }
-    let user = tools.db.find_user(decision.user).await?;
-    let user = user.ok_or(MembershipError::NotFound("user"))?;
+    let (status, message) = checked(decision)?;
+    let user = tools.db.find_user(id).await?.ok_or_else(unknown)?;
     // Moderators do not ban each other: that is for the platform's administrators.
     if moderates(rules, &user) {
         return Err(CallError::Forbidden.into());
@@ -116,14 +92,43 @@ async fn decide_one(
         .db
         .decide(
             user.id,
-            &[user.status],
-            decision.status,
+            // Whoever decides last decides: no standing is the last word.
+            &UserStatus::ALL,
+            status,
             message,
             caller.user.id,
             address,
         )
         .await?;
-    decided.ok_or(MembershipError::NotFound("user"))
+    decided.ok_or_else(unknown)
+}
+
+fn checked(decision: &Decision) -> Result<(UserStatus, Option<&str>), MembershipError> {
+    let mut faults = decision.faults.clone();
+    let known = |number: i64| i16::try_from(number).ok().and_then(UserStatus::from_i16);
+    let status = decision.status.and_then(known);
+    if status.is_none() && !faults.iter().any(|fault| fault.field == Field::Status) {
+        let missing = decision.status.map_or(Fault::Required, |_| Fault::NotOneOf);
+        faults.push(FieldFault::new(Field::Status, missing));
+    }
+    let message = decision.message.as_deref().filter(|text| !text.is_empty());
+    if message.is_some_and(|text| code_points(text) > LONGEST_MESSAGE) {
+        let max = LONGEST_MESSAGE;
+        faults.push(FieldFault::new(
+            Field::RefuseMessage,
+            Fault::TooLong { max },
+        ));
+    }
+    if message.is_some_and(|text| text.chars().any(|letter| letter == '\0')) {
+        faults.push(FieldFault::new(
+            Field::RefuseMessage,
+            Fault::ForbiddenCharacter,
+        ));
+    }
+    match status {
+        Some(status) if faults.is_empty() => Ok((status, message)),
+        _ => Err(MembershipError::Invalid(faults)),
+    }
 }
 
 async fn moderator(

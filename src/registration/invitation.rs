@@ -1,7 +1,6 @@
 //! What an invite code brings to a registration.
 
 use super::error::RegistrationError;
-use crate::domain::dialect::Dialect;
 use crate::domain::ids::UserId;
 use crate::domain::invite_code::InviteCode;
 use crate::session::rules::TenantRules;
@@ -26,8 +25,7 @@ pub(super) async fn find(
             Ok(Invitation::None)
         };
     };
-    let lenient =
-        rules.settings.dialect == Dialect::Discuzq && !rules.settings.registration.invite_required;
+    let lenient = rules.settings.numbers_invite();
     let code = InviteCode::parse(raw).filter(|_| !is_dead);
     let code = code.ok_or(RegistrationError::InviteRejected)?;
     if let Some(invite) = tools.db.find_invite(&code).await? {

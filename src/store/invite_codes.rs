@@ -2,7 +2,8 @@
 
 use entity::tenant::invite_code;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, Select, sea_query::Expr,
 };
 
 use super::error::StoreError;
@@ -55,10 +56,10 @@ impl Invite {
     pub fn state(&self, now: Timestamp) -> InviteState {
         if self.revoked_at.is_some() {
             InviteState::Revoked
-        } else if self.expires_at.is_some_and(|end| end <= now) {
-            InviteState::Expired
         } else if self.uses >= self.max_uses {
             InviteState::Spent
+        } else if self.expires_at.is_some_and(|end| end <= now) {
+            InviteState::Expired
         } else {
             InviteState::Usable
         }
@@ -210,8 +211,112 @@ impl TenantDb {
         .await
     }
 
+    /// At most `limit` of a member's own invites after the first `offset`, of one state or of all, the newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn list_invites_of(
+        &self,
+        issuer: UserId,
+        state: Option<InviteState>,
+        offset: u64,
+        limit: u64,
+    ) -> Result<Vec<Invite>, StoreError> {
+        self.connection
+            .within("list_invites_of", async {
+                let reader = self.reader().await?;
+                let rows = self
+                    .invites_of(issuer, state)
+                    .order_by_desc(invite_code::Column::Id)
+                    .offset(offset)
+                    .limit(limit)
+                    .all(&reader.executor())
+                    .await?;
+                Ok(rows.into_iter().map(Invite::from).collect())
+            })
+            .await
+    }
+
+    /// How many invites a member has issued, of one state or of all.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn count_invites_of(
+        &self,
+        issuer: UserId,
+        state: Option<InviteState>,
+    ) -> Result<u64, StoreError> {
+        self.connection
+            .within("count_invites_of", async {
+                let reader = self.reader().await?;
+                let invites = self.invites_of(issuer, state);
+                Ok(invites.count(&reader.executor()).await?)
+            })
+            .await
+    }
+
+    /// Ends one of a member's own invites. Whether the member has issued it; revoking twice keeps the first time.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn revoke_invite_of(&self, issuer: UserId, id: InviteId) -> Result<bool, StoreError> {
+        let now = self.clock.now().as_millis();
+        self.write("revoke_invite_of", async |transaction| {
+            let own = Condition::all()
+                .add(invite_code::Column::Id.eq(id.as_i64()))
+                .add(invite_code::Column::IssuedBy.eq(issuer.as_i64()));
+            invite_code::Entity::update_many()
+                .set(invite_code::ActiveModel {
+                    revoked_at: Set(Some(now)),
+                    ..Default::default()
+                })
+                .filter(invite_code::Column::TenantId.eq(self.tenant.as_i64()))
+                .filter(own.clone())
+                .filter(invite_code::Column::RevokedAt.is_null())
+                .exec(transaction)
+                .await?;
+            Ok(self.invites().filter(own).one(transaction).await?.is_some())
+        })
+        .await
+    }
+
+    fn invites_of(
+        &self,
+        issuer: UserId,
+        state: Option<InviteState>,
+    ) -> Select<invite_code::Entity> {
+        let invites = self
+            .invites()
+            .filter(invite_code::Column::IssuedBy.eq(issuer.as_i64()));
+        match state {
+            Some(state) => invites.filter(in_state(state, self.clock.now())),
+            None => invites,
+        }
+    }
+
     fn invites(&self) -> Select<invite_code::Entity> {
         invite_code::Entity::find().filter(invite_code::Column::TenantId.eq(self.tenant.as_i64()))
+    }
+}
+
+/// [`Invite::state`], in the database's words.
+fn in_state(state: InviteState, now: Timestamp) -> Condition {
+    let revoked = invite_code::Column::RevokedAt.is_not_null();
+    let live = invite_code::Column::RevokedAt.is_null();
+    let uses = Expr::col(invite_code::Column::Uses);
+    let spent = uses.clone().gte(Expr::col(invite_code::Column::MaxUses));
+    let unspent = uses.lt(Expr::col(invite_code::Column::MaxUses));
+    let now = now.as_millis();
+    let over = invite_code::Column::ExpiresAt.lte(now);
+    let in_time = Condition::any()
+        .add(invite_code::Column::ExpiresAt.is_null())
+        .add(invite_code::Column::ExpiresAt.gt(now));
+    let all = Condition::all();
+    match state {
+        InviteState::Revoked => all.add(revoked),
+        InviteState::Spent => all.add(live).add(spent),
+        InviteState::Expired => all.add(live).add(unspent).add(over),
+        InviteState::Usable => all.add(live).add(unspent).add(in_time),
     }
 }
 

@@ -103,6 +103,7 @@ impl From<NotBound> for NotMade {
 struct SpentInvite {
     id: Option<InviteId>,
     group_id: Option<i32>,
+    issued_by: Option<i64>,
 }
 
 impl TenantDb {
@@ -169,27 +170,29 @@ impl TenantDb {
         match (spent.rows_affected, must) {
             (0, true) => Err(NotMade::InviteSpent),
             (0, false) => Ok(SpentInvite::default()),
-            _ => Ok(SpentInvite {
-                id: Some(id),
-                group_id: self.group_of_invite(transaction, id).await?,
-            }),
+            _ => Ok(self.what_it_brings(transaction, id).await?),
         }
     }
 
-    async fn group_of_invite(
+    async fn what_it_brings(
         &self,
         transaction: &DatabaseTransaction,
         id: InviteId,
-    ) -> Result<Option<i32>, StoreError> {
-        let group: Option<Option<i32>> = invite_code::Entity::find()
+    ) -> Result<SpentInvite, StoreError> {
+        let row: Option<(Option<i32>, Option<i64>)> = invite_code::Entity::find()
             .select_only()
-            .column(invite_code::Column::GroupId)
+            .columns([invite_code::Column::GroupId, invite_code::Column::IssuedBy])
             .filter(invite_code::Column::TenantId.eq(self.tenant.as_i64()))
             .filter(invite_code::Column::Id.eq(id.as_i64()))
             .into_tuple()
             .one(transaction)
             .await?;
-        Ok(group.flatten())
+        let (group_id, issued_by) = row.unwrap_or_default();
+        Ok(SpentInvite {
+            id: Some(id),
+            group_id,
+            issued_by,
+        })
     }
 
     async fn insert_user(
@@ -202,7 +205,7 @@ impl TenantDb {
         let address = account.requester.ip().to_string();
         let member = match account.invite {
             Invitation::Member(member) => Some(member.as_i64()),
-            _ => None,
+            _ => invite.issued_by,
         };
         let row = user::Model {
             tenant_id: self.tenant.as_i64(),

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use super::error::StoreError;
 use super::tenant_db::TenantDb;
 use crate::clock::Timestamp;
-use crate::domain::ids::UserId;
+use crate::domain::ids::{InviteId, UserId};
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::user_status::UserStatus;
 use crate::domain::username::Username;
@@ -305,6 +305,77 @@ impl TenantDb {
                 rows.into_iter().map(User::try_from).collect()
             })
             .await
+    }
+
+    /// At most `limit` users whom a member brought, after the first `offset`, the newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn list_recruits(
+        &self,
+        inviter: UserId,
+        offset: u64,
+        limit: u64,
+    ) -> Result<Vec<User>, StoreError> {
+        self.connection
+            .within("list_recruits", async {
+                let reader = self.reader().await?;
+                let rows = self
+                    .recruits_of(inviter)
+                    .order_by_desc(user::Column::Id)
+                    .offset(offset)
+                    .limit(limit)
+                    .all(&reader.executor())
+                    .await?;
+                rows.into_iter().map(User::try_from).collect()
+            })
+            .await
+    }
+
+    /// How many users a member brought.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn count_recruits(&self, inviter: UserId) -> Result<u64, StoreError> {
+        self.connection
+            .within("count_recruits", async {
+                let reader = self.reader().await?;
+                let recruits = self.recruits_of(inviter);
+                Ok(recruits.count(&reader.executor()).await?)
+            })
+            .await
+    }
+
+    /// Who spent these invites; of an invite with many uses, each of its users.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn list_bearers(
+        &self,
+        invites: &[InviteId],
+    ) -> Result<Vec<(InviteId, UserId)>, StoreError> {
+        let wanted = invites.iter().copied().map(InviteId::as_i64);
+        let spent = user::Column::InviteId.is_in(wanted);
+        self.connection
+            .within("list_bearers", async {
+                let reader = self.reader().await?;
+                let rows: Vec<(i64, i64)> = self
+                    .users()
+                    .select_only()
+                    .columns([user::Column::InviteId, user::Column::Id])
+                    .filter(spent)
+                    .into_tuple()
+                    .all(&reader.executor())
+                    .await?;
+                let bearer = |(invite, user)| (InviteId::from_i64(invite), UserId::from_i64(user));
+                Ok(rows.into_iter().map(bearer).collect())
+            })
+            .await
+    }
+
+    fn recruits_of(&self, inviter: UserId) -> Select<user::Entity> {
+        self.users()
+            .filter(user::Column::InvitedBy.eq(inviter.as_i64()))
     }
 
     fn users_of(&self, status: Option<UserStatus>) -> Select<user::Entity> {

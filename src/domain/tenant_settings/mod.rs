@@ -496,6 +496,13 @@ impl TenantSettings {
             && self.registration.method != RegistrationMethod::Wechat
     }
 
+    /// Whether a member's number is an invite code (`docs/contract.md`, section 6): in the dialect that knows it, and not
+    /// where a code is demanded, since anybody can count.
+    #[must_use]
+    pub fn numbers_invite(&self) -> bool {
+        self.dialect == Dialect::Discuzq && !self.registration.invite_required
+    }
+
     /// The group with this number.
     #[must_use]
     pub fn group(&self, id: i32) -> Option<&Group> {

@@ -57,6 +57,7 @@ pub(crate) async fn issue(
             },
         );
         let note = attributes.take("note", "text of at most 200 characters", text(200));
+        let group_id = attributes.take("group_id", "the number of a group", super::users::group);
         if code.is_some() && count.is_some() {
             attributes.fault("count", "a chosen code is one code");
         }
@@ -67,6 +68,7 @@ pub(crate) async fn issue(
             max_uses: max_uses.unwrap_or(1),
             expires_at: expires_at.flatten(),
             note: note.unwrap_or_default(),
+            group_id,
         };
         let issued = operators.admin.issue_invites(&by, &key, wanted).await?;
         let mut resources: Vec<Value> = issued.iter().map(|invite| resource(invite, now)).collect();
@@ -160,6 +162,7 @@ fn resource(invite: &Invite, now: Timestamp) -> Value {
             "expires_at": invite.expires_at.map(|at| at.to_rfc3339(0)),
             "revoked_at": invite.revoked_at.map(|at| at.to_rfc3339(0)),
             "note": invite.note,
+            "group_id": invite.group_id,
             "created_at": invite.created_at.to_rfc3339(0),
             "state": state,
         },

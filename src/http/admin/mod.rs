@@ -167,6 +167,10 @@ impl From<AdminError> for Refusal {
                 code: "invite_code_taken",
                 detail: "the tenant has this invite code already".into(),
             },
+            AdminError::UnknownGroup => unprocessable(
+                "/data/attributes/group_id",
+                "the tenant's settings name no such group",
+            ),
             AdminError::VersionMovedOn(version) => Self::Conflict {
                 code: "settings_version_conflict",
                 detail: format!("the settings are at version {version}"),

@@ -1,13 +1,16 @@
-//! `/admin/v1/tenants/{key}/users`: who registered.
+//! `/admin/v1/tenants/{key}/users`: who registered; group and standing of each.
 
-use actix_web::web::Data;
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
-use super::document::{list as page_of, query};
-use super::{Operators, as_administrator, tenant_key};
+use super::super::error_document::Refusal;
+use super::document::{Attributes, list as page_of, one, query, text};
+use super::{Operators, as_administrator, read_attributes, tenant_key};
 use crate::domain::ids::UserId;
 use crate::domain::user_status::UserStatus;
+use crate::store::moderation::UserChange;
 use crate::store::users::User;
 
 /// `GET /admin/v1/tenants/{key}/users`
@@ -31,21 +34,71 @@ pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> Ht
     .await
 }
 
-fn resource(user: &User) -> Value {
-    let status = match user.status {
+/// `PATCH /admin/v1/tenants/{key}/users/{id}`
+pub(crate) async fn change(
+    request: HttpRequest,
+    payload: Payload,
+    operators: Data<Operators>,
+) -> HttpResponse {
+    as_administrator(&request, &operators, async |by| {
+        let key = tenant_key(&request)?;
+        let id = request.match_info().get("id").and_then(UserId::parse);
+        let id = id.ok_or(Refusal::NotFound { what: "user" })?;
+        let mut attributes =
+            Attributes::new(read_attributes(&request, payload, &operators, TYPE).await?);
+        let change = UserChange {
+            group_id: attributes.take("group_id", "the number of a group", group),
+            status: attributes.take("status", STATUSES, |value| named_status(value.as_str()?)),
+            refuse_message: attributes.take(
+                "refuse_message",
+                "text of at most 255 characters, or null",
+                |value| match value {
+                    Value::Null => Some(None),
+                    other => text(255)(other).map(Some),
+                },
+            ),
+        };
+        attributes.finish()?;
+        let user = operators.admin.change_user(&by, &key, id, change).await?;
+        Ok(one(StatusCode::OK, resource(&user)))
+    })
+    .await
+}
+
+/// A group's number; whether the tenant has it is looked at later.
+pub(super) fn group(value: Value) -> Option<i32> {
+    i32::try_from(value.as_i64()?).ok()
+}
+
+const TYPE: &str = "users";
+const STATUSES: &str = "normal, banned, pending, rejected or ignored";
+
+const fn status_name(status: UserStatus) -> &'static str {
+    match status {
         UserStatus::Normal => "normal",
         UserStatus::Banned => "banned",
         UserStatus::Pending => "pending",
         UserStatus::Rejected => "rejected",
         UserStatus::Ignored => "ignored",
-    };
+    }
+}
+
+fn named_status(name: &str) -> Option<UserStatus> {
+    UserStatus::ALL
+        .into_iter()
+        .find(|status| status_name(*status) == name)
+}
+
+fn resource(user: &User) -> Value {
     json!({
-        "type": "users",
+        "type": TYPE,
         "id": user.id.to_string(),
         "attributes": {
             "username": user.display_name,
             "canonical_name": user.username,
-            "status": status,
+            "status": status_name(user.status),
+            "refuse_message": user.refuse_message,
+            "group_id": user.group_id,
             "register_reason": user.register_reason,
             "register_ip": user.register_ip,
             "last_login_ip": user.last_login_ip,

@@ -36,6 +36,27 @@ impl Attributes {
         Ok(Self::of(values, dialect))
     }
 
+    /// Reads a JSON body whose `data` is a list of resources.
+    ///
+    /// # Errors
+    /// [`Refusal::NotAnEnvelope`] when it is no list of 1 to `most` objects with attributes, and as [`Attributes::read`].
+    pub fn read_list(body: &[u8], most: usize, dialect: Dialect) -> Result<Vec<Self>, Refusal> {
+        let mut document = json::parse_strict(body).map_err(|fault| match fault {
+            JsonFault::Malformed => Refusal::MalformedJson,
+            JsonFault::DuplicateKey => Refusal::DuplicateKey,
+            JsonFault::TooDeep => Refusal::TooDeep,
+        })?;
+        let list = match document.get_mut("data").map(Value::take) {
+            Some(Value::Array(list)) if (1..=most).contains(&list.len()) => list,
+            _ => return Err(Refusal::NotAnEnvelope),
+        };
+        let read = |mut item: Value| match item.get_mut("attributes").map(Value::take) {
+            Some(Value::Object(values)) => Ok(Self::of(values, dialect)),
+            _ => Err(Refusal::NotAnEnvelope),
+        };
+        list.into_iter().map(read).collect()
+    }
+
     /// Attributes that were read already.
     #[must_use]
     pub fn of(values: Map<String, Value>, dialect: Dialect) -> Self {

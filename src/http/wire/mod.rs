@@ -5,6 +5,7 @@
 
 pub mod attributes;
 pub mod form;
+pub mod invite_document;
 pub mod json;
 pub mod media_type;
 pub mod query;

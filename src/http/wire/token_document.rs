@@ -39,6 +39,7 @@ pub fn login_document(tokens: &Tokens, settings: &TenantSettings) -> Vec<u8> {
                 user: tokens.user.clone(),
                 viewer: Viewer::Oneself,
                 union_id: tokens.union_id.clone(),
+                identities: Vec::new(),
             },
             settings,
         ),

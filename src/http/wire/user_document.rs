@@ -2,9 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::domain::ids::UserId;
 use crate::domain::phone_number::PhoneNumber;
-use crate::domain::tenant_settings::TenantSettings;
+use crate::domain::tenant_settings::{Group, TenantSettings};
 use crate::membership::profile::{Profile, Viewer};
+use crate::store::identities::Identity;
 use crate::store::users::User;
 
 /// The attributes that the published documentation shows beside a new account's tokens (`docs/contract.md`, section 3).
@@ -48,10 +50,111 @@ pub fn own_document(user: User, union_id: Option<String>, settings: &TenantSetti
         user,
         viewer: Viewer::Oneself,
         union_id,
+        identities: Vec::new(),
     };
     json!({"data": user_resource(&profile, settings)})
         .to_string()
         .into_bytes()
+}
+
+/// A resource that may come along with a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Include {
+    /// The user's group.
+    Groups,
+    /// The user's WeChat accounts.
+    Wechat,
+}
+
+impl Include {
+    /// By the contract's name; `None` for another one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "groups" => Some(Self::Groups),
+            "wechat" => Some(Self::Wechat),
+            _ => None,
+        }
+    }
+}
+
+/// A user's document, with what is to come along.
+#[must_use]
+pub fn user_document(profile: &Profile, settings: &TenantSettings, includes: &[Include]) -> Value {
+    let mut resource = user_resource(profile, settings);
+    let mut included = Vec::new();
+    let mut relationships = Map::new();
+    let mut relate = |name: &str, others: Vec<Value>| {
+        let reference = |other: &Value| json!({"type": other.get("type"), "id": other.get("id")});
+        let references: Vec<Value> = others.iter().map(reference).collect();
+        relationships.insert(name.to_owned(), json!({ "data": references }));
+        included.extend(others);
+    };
+    if includes.contains(&Include::Groups) {
+        let group = settings.group(profile.user.group_id);
+        let group = group.map(|group| group_resource(group, settings));
+        relate("groups", group.into_iter().collect());
+    }
+    if includes.contains(&Include::Wechat) {
+        let accounts = profile.identities.iter();
+        relate("wechat", accounts.map(identity_resource).collect());
+    }
+    if relationships.is_empty() {
+        return json!({ "data": resource });
+    }
+    if let Some(resource) = resource.as_object_mut() {
+        resource.insert("relationships".into(), relationships.into());
+    }
+    json!({"data": resource, "included": included})
+}
+
+/// One outcome of a batch of decisions: the user as decided, or why not.
+#[must_use]
+pub fn decided_resource(
+    id: Option<UserId>,
+    outcome: Result<User, &'static str>,
+    settings: &TenantSettings,
+) -> Value {
+    let (mut resource, error) = match outcome {
+        Ok(user) => (user_resource(&Profile::for_moderator(user), settings), ""),
+        Err(error) => {
+            let number = id.map_or(0, UserId::as_i64);
+            let attributes = json!({ "id": number });
+            let name = number.to_string();
+            (
+                json!({"type": "users", "id": name, "attributes": attributes}),
+                error,
+            )
+        }
+    };
+    let attributes = resource
+        .get_mut("attributes")
+        .and_then(Value::as_object_mut);
+    if let Some(attributes) = attributes {
+        attributes.insert("succeed".into(), json!(error.is_empty()));
+        attributes.insert("error".into(), json!(error));
+    }
+    resource
+}
+
+/// A group of the tenant's settings.
+#[must_use]
+pub fn group_resource(group: &Group, settings: &TenantSettings) -> Value {
+    json!({"type": "groups", "id": group.id.to_string(), "attributes": {
+        "name": group.name,
+        "default": group.id == settings.registration.default_group,
+    }})
+}
+
+fn identity_resource(account: &Identity) -> Value {
+    json!({"type": "user_wechats", "id": account.id.to_string(), "attributes": {
+        "nickname": account.nickname,
+        "headimgurl": account.avatar_url,
+        "sex": account.sex,
+        "province": account.province,
+        "city": account.city,
+        "country": account.country,
+    }})
 }
 
 fn public_attributes(user: &User, settings: &TenantSettings) -> Map<String, Value> {

@@ -472,6 +472,54 @@ fn the_floors_are_those_that_the_library_tells() {
     }
 }
 
+/// Who may ask the gate for tokens: the ends of the ways in, and a session that goes on.
+const WAYS_TO_THE_GATE: [&str; 4] = [
+    "registration/account.rs",
+    "registration/pipeline.rs",
+    "login/enter.rs",
+    "session/refresh.rs",
+];
+
+/// Whatever makes or hands out tokens away from `session/gate.rs`, the one place that looks at a user's standing first.
+fn ways_around_the_gate(sources: &[Source]) -> Vec<String> {
+    let names = |source: &Source, names: &[&str]| {
+        let named =
+            |token: &Token| matches!(token, Token::Name(name) if names.contains(&name.as_str()));
+        source.tokens.iter().any(named)
+    };
+    let mut found = Vec::new();
+    for source in sources {
+        let path = source.path.as_str();
+        let is_gate = path == "session/gate.rs";
+        let signs = names(source, &["sign_access_token", "AccessClaims"]);
+        if signs && !is_gate && source.room() != "token" {
+            found.push(format!("{path}: signs access tokens"));
+        }
+        if names(source, &["hand_out"]) && !is_gate && !WAYS_TO_THE_GATE.contains(&path) {
+            found.push(format!("{path}: hands out tokens"));
+        }
+    }
+    found
+}
+
+/// `docs/threats.md`, row 96.
+#[test]
+fn only_the_gate_hands_out_tokens() {
+    let sources = read("src");
+    assert_eq!(ways_around_the_gate(&sources), Vec::<String>::new());
+    // The names that it looks for are those in use.
+    let gate = sources
+        .iter()
+        .find(|source| source.path == "session/gate.rs");
+    let gate = [Source {
+        path: "login/side_door.rs".to_owned(),
+        tokens: gate.expect("the gate").tokens.clone(),
+    }];
+    let all = ["signs access tokens", "hands out tokens"];
+    let all = all.map(|what| format!("login/side_door.rs: {what}"));
+    assert_eq!(ways_around_the_gate(&gate), all);
+}
+
 #[test]
 fn a_migration_never_imports_the_entities() {
     let sources = read("migration/src");

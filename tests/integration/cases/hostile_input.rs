@@ -872,6 +872,8 @@ async fn attributes_that_only_we_may_set_are_never_stored() {
                 "username": "mallory",
                 "canonical_name": "mallory",
                 "status": "normal",
+                "refuse_message": null,
+                "group_id": 10,
                 "register_reason": null,
                 "register_ip": "127.0.0.1",
                 "last_login_ip": "127.0.0.1",

@@ -177,15 +177,21 @@ async fn an_access_token_verifies_with_the_tenants_own_key_alone(backend: Backen
                 claims,
                 json!({
                     "iss": issuer, "aud": tenant, "sub": user.id, "tid": ids[tenant], "jti": jti,
-                    "iat": issued, "nbf": issued, "exp": issued + life,
+                    "sid": claims["sid"], "gen": 1, "iat": issued, "nbf": issued, "exp": issued + life,
                 })
             );
+            let session = claims["sid"].as_str().expect("a session").to_owned();
             assert_eq!(user.expires_in, life);
             assert!(jtis.insert(jti), "a name is given once");
             let bits = URL_SAFE_NO_PAD
                 .decode(&user.refresh_token)
                 .expect("base64url");
-            assert_eq!(bits.len(), 32, "256 bits");
+            assert_eq!(bits.len(), 64, "the session, 256 random bits and a tag");
+            let mut named = String::new();
+            for byte in &bits[..16] {
+                write!(named, "{byte:02x}").expect("a String takes all");
+            }
+            assert_eq!(session, named, "both tokens are of one session");
             assert!(refresh_tokens.insert(user.refresh_token));
         }
     }
@@ -227,7 +233,7 @@ async fn only_hashes_of_passwords_and_refresh_tokens_are_stored(backend: Backend
         ("alpha", &ids[0], &database),
         ("bravo", &ids[1], &own_database),
     ] {
-        let connection = connect_as(database, id).await;
+        let connection = database.connect_as(id).await;
         for length in [8, 64, 72, 73, 128] {
             let password: String = "Ω7_q9!-lämpchen密".chars().cycle().take(length).collect();
             let name = format!("user-{length}");
@@ -312,20 +318,6 @@ fn holds(bytes: &[u8], needle: &[u8]) -> bool {
     bytes.windows(needle.len()).any(|window| window == needle)
 }
 
-/// A connection that sees the rows of this tenant.
-async fn connect_as(database: &TestDatabase, tenant: &str) -> DatabaseConnection {
-    let connection = database.connect().await;
-    if database.backend() == Backend::Postgres {
-        connection
-            .execute_unprepared(&format!(
-                "SELECT set_config('enroll.tenant_id', '{tenant}', false)"
-            ))
-            .await
-            .expect("the tenant is named");
-    }
-    connection
-}
-
 async fn values(connection: &DatabaseConnection, query: &str) -> Vec<String> {
     let statement = Statement::from_string(connection.get_database_backend(), query);
     let rows = connection.query_all_raw(statement).await;
@@ -347,7 +339,7 @@ async fn value(connection: &DatabaseConnection, query: &str) -> String {
 
 /// All that a database holds of this tenant and of the platform: SQLite's files, or every row as text.
 async fn dump(database: &TestDatabase, tenant: &str) -> Vec<u8> {
-    let connection = connect_as(database, tenant).await;
+    let connection = database.connect_as(tenant).await;
     let mut dumped = Vec::new();
     match database.backend() {
         Backend::Sqlite => {

@@ -137,6 +137,20 @@ impl TestDatabase {
         self.backend
     }
 
+    /// A connection that sees the rows of one tenant, given by its id.
+    pub(crate) async fn connect_as(&self, tenant: &str) -> DatabaseConnection {
+        let connection = self.connect().await;
+        if self.backend == Backend::Postgres {
+            connection
+                .execute_unprepared(&format!(
+                    "SELECT set_config('enroll.tenant_id', '{tenant}', false)"
+                ))
+                .await
+                .expect("the tenant is named");
+        }
+        connection
+    }
+
     /// A connection as its owner.
     pub(crate) async fn connect(&self) -> DatabaseConnection {
         connect(&self.url).await.expect("the owner can connect")

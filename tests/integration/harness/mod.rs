@@ -24,6 +24,7 @@ pub(crate) mod client;
 pub(crate) mod demo;
 pub(crate) mod ground;
 pub(crate) mod load;
+pub(crate) mod members;
 pub(crate) mod neighbours;
 pub(crate) mod process;
 pub(crate) mod proxy;
