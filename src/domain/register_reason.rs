@@ -6,6 +6,13 @@ use super::text::code_points;
 /// Most code points (contract section 2.1).
 const MAX_LENGTH: u32 = 50;
 
+/// Stands in place of a reason where an account made itself by a code sent to a phone (`docs/contract.md`, section 10.3).
+pub const BY_PHONE: &str = "手机号注册";
+/// The same, by the official account's page or a scanned picture (section 10.2).
+pub const BY_OFFICIAL_ACCOUNT: &str = "公众号网页注册";
+/// The same, by the mini program (section 10.4).
+pub const BY_MINI_PROGRAM: &str = "微信小程序注册";
+
 /// A non-blank reason of at most 50 code points (contract section 2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegisterReason(String);

@@ -18,6 +18,8 @@ use super::text::{code_points, lower_case, nfc, without_white_space};
 
 /// Nobody may be called what the site calls everybody (contract section 2.1).
 const ALWAYS_RESERVED: &str = "匿名用户";
+/// How the made-up name of somebody who gives none begins (`docs/contract.md`, sections 10.2 and 10.3).
+pub const MADE_UP_START: &str = "网友";
 /// White space does not count towards the length of a name, but nobody needs more of it than this.
 const SPARE_INPUT_BYTES: usize = 1024;
 /// More marks than this on one letter run into the lines above and below (UTS 39, section 5.4).

@@ -8,8 +8,8 @@ use super::error::RegistrationError;
 use super::invitation;
 use crate::domain::censor::Verdict;
 use crate::domain::proof::Proof;
-use crate::domain::register_reason::RegisterReason;
-use crate::domain::username::Username;
+use crate::domain::register_reason::{self, RegisterReason};
+use crate::domain::username::{MADE_UP_START, Username};
 use crate::session::error::CallError;
 use crate::session::gate::Tokens;
 use crate::session::rules::TenantRules;
@@ -31,9 +31,9 @@ impl Way {
     /// The original's own words (`docs/contract.md`, sections 10.2 to 10.4), which moderators know.
     const fn reason(self) -> &'static str {
         match self {
-            Self::Phone => "手机号注册",
-            Self::OfficialAccount => "公众号网页注册",
-            Self::MiniProgram => "微信小程序注册",
+            Self::Phone => register_reason::BY_PHONE,
+            Self::OfficialAccount => register_reason::BY_OFFICIAL_ACCOUNT,
+            Self::MiniProgram => register_reason::BY_MINI_PROGRAM,
         }
     }
 }
@@ -130,7 +130,7 @@ fn made_up_name(tools: &Tools, rules: &TenantRules) -> Result<Username, CallErro
         let index = usize::from(byte % 32);
         LETTERS.get(index).copied().map_or('x', char::from)
     });
-    let name: String = "网友".chars().chain(letters).collect();
+    let name: String = MADE_UP_START.chars().chain(letters).collect();
     Username::parse(&name, &rules.settings).map_err(|_| {
         tracing::error!(tenant = %rules.key, "the tenant's rules for names refuse every made-up name");
         CallError::Internal
