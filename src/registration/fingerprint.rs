@@ -105,16 +105,25 @@ mod tests {
             ("username", but(|asked| asked.username = None)),
             ("password", but(|asked| asked.password = Some("d".into()))),
             ("no password", but(|asked| asked.password = None)),
-            ("empty password", but(|asked| asked.password = Some("".into()))),
+            (
+                "empty password",
+                but(|asked| asked.password = Some("".into())),
+            ),
             ("register_reason", but(|asked| asked.register_reason = None)),
             ("code", but(|asked| asked.invite_code = None)),
-            ("token", but(|asked| asked.offered.token = Some("other".into()))),
+            (
+                "token",
+                but(|asked| asked.offered.token = Some("other".into())),
+            ),
             ("no token", but(|asked| asked.offered.token = None)),
             (
                 "mobileToken",
                 but(|asked| asked.offered.mobile_token = Some("other".into())),
             ),
-            ("no mobileToken", but(|asked| asked.offered.mobile_token = None)),
+            (
+                "no mobileToken",
+                but(|asked| asked.offered.mobile_token = None),
+            ),
             ("no triple", but(|asked| asked.offered.mini_program = None)),
             (
                 "js_code",

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::{ErrorAnswer, Refusal};
 use crate::domain::dialect::Dialect::{self, Discuzq, Standard};
 use crate::domain::fault::{Fault, Field, FieldFault};
-use crate::domain::language::Language::{self, English, SimplifiedChinese};
 use crate::domain::identity::WechatProfile;
+use crate::domain::language::Language::{self, English, SimplifiedChinese};
 use crate::domain::user_status::UserStatus;
 use crate::login::error::{LoginError, Unbound, UnboundKind};
 use crate::membership::error::MembershipError;
@@ -728,12 +728,7 @@ fn a_locked_login_is_429_and_the_originals_402() {
     let code = "login_failures_times_toplimit";
     let bare = (402, json!({"status": "402", "code": code}));
     let expected = [
-        strict(
-            429,
-            code,
-            "密码错误次数达到 5 次，请 15 分钟后再次尝试",
-            "",
-        ),
+        strict(429, code, "密码错误次数达到 5 次，请 15 分钟后再次尝试", ""),
         strict(
             429,
             code,

@@ -310,7 +310,10 @@ mod tests {
         assert_eq!(plain(offered.mobile_token.as_ref()), Some("m"));
         let triple = offered.mini_program.unwrap();
         assert_eq!(plain(Some(&triple.js_code)), Some("j"));
-        assert_eq!((triple.iv.as_str(), triple.encrypted_data.as_str()), ("i", "e"));
+        assert_eq!(
+            (triple.iv.as_str(), triple.encrypted_data.as_str()),
+            ("i", "e")
+        );
         assert!(offered.rebind);
         assert_eq!(attributes.faults(), []);
     }
@@ -344,7 +347,10 @@ mod tests {
             let mut attributes = attributes(values.clone(), dialect);
             assert!(attributes.offered().mini_program.is_none());
             let captcha = attributes.captcha();
-            assert_eq!((captcha.ticket.as_str(), captcha.rand_str.as_str()), ("", ""));
+            assert_eq!(
+                (captcha.ticket.as_str(), captcha.rand_str.as_str()),
+                ("", "")
+            );
             let fields = [
                 Field::Captcha,
                 Field::Captcha,

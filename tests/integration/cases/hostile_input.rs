@@ -622,13 +622,17 @@ async fn offers_of_a_wrong_type_are_faults_of_their_fields() {
         assert_eq!(answer.status, expected, "{label}: {}", answer.text());
     }
     // A token that proves nothing, of whatever characters, is refused by the strict and passed over by the lenient.
-    for (number, text) in ["\0", "'--", "\u{202e}", &"t".repeat(30_000), "%00\r\nX: y"]
+    for (number, text) in ["\0", "'--", "\u{202e}", &"t".repeat(15_000), "%00\r\nX: y"]
         .into_iter()
         .enumerate()
     {
         for name in ["token", "mobileToken"] {
             let (answer, label) = send("standard", name, &json!(text)).await;
-            assert_eq!((answer.status, answer.error_code().as_str()), (422, "token_invalid"), "{label}");
+            assert_eq!(
+                (answer.status, answer.error_code().as_str()),
+                (422, "token_invalid"),
+                "{label}"
+            );
             let mut attributes = good_but(name, json!(text));
             attributes["username"] = json!(format!("{name}{number}"));
             let answer = register(&server, "discuzq", attributes).await;
