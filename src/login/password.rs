@@ -267,9 +267,8 @@ pub(super) fn network(address: IpAddr) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::{LoginError, PasswordLogin, network, required};
+    use crate::clock::{Clock, Timestamp};
     use crate::domain::fault::{Fault, Field, FieldFault};
     use crate::domain::registration::Offered;
 
@@ -282,8 +281,7 @@ mod tests {
             faults: Vec::new(),
             requester: ([127, 0, 0, 1], 4711).into(),
             access_token: None,
-            #[allow(clippy::disallowed_methods, reason = "no test waits for it")]
-            deadline: Instant::now(),
+            deadline: Clock::fixed(Timestamp::from_millis(0)).monotonic(),
         }
     }
 
