@@ -137,7 +137,7 @@ pub async fn finish(
         .providers
         .wechat_user(app, code.expose_secret())
         .await
-        .map_err(ProofError::from_provider)?;
+        .map_err(|error| ProofError::from_provider(error, Field::OauthCode))?;
     let outcome = log_in(tools, rules, by, back, caller, identity).await;
     if let Some(picture) = &back.scanned {
         pc_scan::tell(tools, picture, &outcome).await?;

@@ -83,9 +83,14 @@ pub enum ProofError {
     /// The `js_code` was used before.
     #[error("the js_code was used before")]
     CodeUsed,
-    /// WeChat answered and said no, in these words.
-    #[error("WeChat refused: {0}")]
-    Refused(String),
+    /// WeChat answered and said no.
+    #[error("WeChat refused: {words}")]
+    Refused {
+        /// The field that brought the code.
+        field: Field,
+        /// WeChat's own words.
+        words: String,
+    },
     /// The mini program's data do not open, or belong to somebody else. One kind for all (`docs/threats.md`, row 78).
     #[error("the mini program's data do not open")]
     Undecipherable,
@@ -120,11 +125,14 @@ impl ProofError {
         }
     }
 
-    /// What a provider's answer means for the one who offered its code.
+    /// What a provider's answer means for the one who offered its code in this field.
     #[must_use]
-    pub fn from_provider(error: ProviderError) -> Self {
+    pub fn from_provider(error: ProviderError, field: Field) -> Self {
         match error {
-            ProviderError::Refused { message, .. } => Self::Refused(message),
+            ProviderError::Refused { message, .. } => Self::Refused {
+                field,
+                words: message,
+            },
             error => Self::Call(error.into()),
         }
     }

@@ -7,6 +7,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::{ProofError, RegistrationError};
+use crate::domain::fault::Field;
 use crate::domain::identity::WechatIdentity;
 use crate::domain::ids::UserId;
 use crate::domain::phone_number::PhoneNumber;
@@ -130,7 +131,7 @@ pub async fn ask_mini_program(
         return Err(ProofError::CodeUsed.into());
     }
     let session = tools.providers.code_to_session(app, js_code).await;
-    let session = session.map_err(ProofError::from_provider)?;
+    let session = session.map_err(|error| ProofError::from_provider(error, Field::JsCode))?;
     let data = open_user_data(
         &session.session_key,
         &code.iv,

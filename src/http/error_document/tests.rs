@@ -47,12 +47,19 @@ fn faults() -> RegistrationError {
     ])
 }
 
+fn wechat_refused(field: Field) -> ProofError {
+    ProofError::Refused {
+        field,
+        words: "invalid code".to_owned(),
+    }
+}
+
 fn proof_errors() -> Vec<ProofError> {
     let mut all = vec![
         ProofError::TokenRejected,
         ProofError::MobileTokenRejected,
         ProofError::CodeUsed,
-        ProofError::Refused("invalid code".to_owned()),
+        wechat_refused(Field::OauthCode),
         ProofError::Undecipherable,
         ProofError::NotOffered,
         ProofError::PhoneTaken,
@@ -561,6 +568,7 @@ fn proofs_that_do_not_stand_are_422_each_by_its_code() {
         "凭证无效或已过期。",
         "The token is not valid or has expired.",
     );
+    let refused = ("wechat_refused", "invalid code", "invalid code");
     let rows = [
         (ProofError::TokenRejected, token, "token", None),
         (ProofError::MobileTokenRejected, token, "mobileToken", None),
@@ -575,14 +583,16 @@ fn proofs_that_do_not_stand_are_422_each_by_its_code() {
             Some("code been used"),
         ),
         (
-            ProofError::Refused("invalid code, rid: 1".to_owned()),
-            (
-                "wechat_refused",
-                "invalid code, rid: 1",
-                "invalid code, rid: 1",
-            ),
+            wechat_refused(Field::JsCode),
+            refused,
             "js_code",
-            Some("invalid code, rid: 1"),
+            Some("invalid code"),
+        ),
+        (
+            wechat_refused(Field::OauthCode),
+            refused,
+            "code",
+            Some("invalid code"),
         ),
         (
             ProofError::Undecipherable,

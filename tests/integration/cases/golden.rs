@@ -106,8 +106,10 @@ impl Row {
 /// What happens before a row's call. What an answer brings (tokens, codes) is remembered by name, and stands in later
 /// calls for `{name}`.
 enum Step {
-    /// A call that must be answered so.
+    /// A call that must be answered by this status.
     Call(u16, Call),
+    /// A call that must succeed, by whatever status its dialect has.
+    Done(Call),
     /// WeChat gives a mini program's user `js_code`, `iv` and `encryptedData`, with these options.
     MiniProgram(Value),
     /// This person agrees at WeChat: `code`, `state` and `sessionId`.

@@ -109,6 +109,12 @@ impl Play<'_> {
                 assert_eq!(answer.status, *status, "{}: {}", self.label, answer.text());
                 self.learn_from(&answer);
             }
+            Step::Done(call) => {
+                let answer = self.send(call).await;
+                let text = String::from_utf8_lossy(&answer.body);
+                assert!(answer.status < 300, "{}: {text}", self.label);
+                self.learn_from(&answer);
+            }
             Step::MiniProgram(options) => {
                 let mut wanted = json!({"app_id": MINI_PROGRAM, "user": "ada"});
                 for (name, value) in options.as_object().expect("an object of options") {

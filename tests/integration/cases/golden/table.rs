@@ -774,7 +774,7 @@ fn check_code(purpose: &str, phone: &str, more: &Value) -> Call {
 /// A code of this kind on its way to the phone, known.
 fn code_sent(purpose: &str, phone: &'static str) -> Vec<Step> {
     vec![
-        Step::Call(201, send_code(purpose, phone).by_caller()),
+        Step::Done(send_code(purpose, phone).by_caller()),
         Step::SmsCode(phone),
     ]
 }
@@ -791,12 +791,7 @@ pub(super) fn neighbours() -> Vec<Row> {
 
 /// Section 10.3.
 fn by_sms() -> Vec<Row> {
-    let guest_code = || {
-        vec![
-            Step::Call(201, send_code("login", PHONE)),
-            Step::SmsCode(PHONE),
-        ]
-    };
+    let guest_code = || vec![Step::Done(send_code("login", PHONE)), Step::SmsCode(PHONE)];
     let closed = json!({"open": false});
     let approval = json!({"approval": true});
     let owner = || {
@@ -922,7 +917,7 @@ fn by_sms() -> Vec<Row> {
 fn by_phone_token() -> Vec<Row> {
     let shown = |phone: &'static str| {
         vec![
-            Step::Call(201, send_code("login", phone)),
+            Step::Done(send_code("login", phone)),
             Step::SmsCode(phone),
             Step::Call(400, check_code("login", phone, &json!({}))),
         ]
@@ -991,6 +986,12 @@ fn by_wechat() -> Vec<Row> {
         )
         .at(all_ways()),
         Row::new(
+            "a parameter twice",
+            Call::new("GET", "/api/oauth/wechat/user?code=a&code=b&sessionId=c"),
+            listed(400, "malformed_query", "查询参数格式不正确。"),
+        )
+        .at(all_ways()),
+        Row::new(
             "a way back from nowhere",
             Call::new("GET", "/api/oauth/wechat/user?code=a&sessionId=b&state=c"),
             stale(),
@@ -1012,7 +1013,7 @@ fn by_wechat() -> Vec<Row> {
                 "GET",
                 "/api/oauth/wechat/user?code=x&sessionId={sessionId}&state={state}",
             ),
-            renamed("wechat_refused", "invalid code", "js_code", "invalid code"),
+            renamed("wechat_refused", "invalid code", "code", "invalid code"),
         )
         .at(all_ways())
         .after(vec![Step::Oauth("ada")]),
