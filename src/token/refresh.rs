@@ -114,7 +114,7 @@ mod tests {
         for odd in [
             "",
             "A",
-            &plain[..85],
+            plain.get(..85).unwrap(),
             &format!("{plain}AA"),
             &"A".repeat(86),
         ] {
