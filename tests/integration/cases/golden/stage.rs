@@ -217,6 +217,7 @@ impl Play<'_> {
         let attributes = &document["data"]["attributes"];
         let error = &document["errors"][0];
         for (name, value) in [
+            ("id", &document["data"]["id"]),
             ("access", &attributes["access_token"]),
             ("session_token", &attributes["session_token"]),
             ("proof", &error["token"]),

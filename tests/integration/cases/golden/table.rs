@@ -1121,8 +1121,23 @@ fn by_mini_program() -> Vec<Row> {
     ]
 }
 
+/// A parameter of a query: `standard` names it, as JSON:API has it.
+fn parameter(code: &str, text: &str, name: &str, original: &str) -> [Expected; 2] {
+    let mut error = strict(422, code, text, "");
+    error["source"] = json!({"parameter": name});
+    [
+        Expected::refused(422, json!([error])),
+        Expected::refused(422, json!([strict(422, original, text, "")])),
+    ]
+}
+
 /// Sections 10.5 and 10.6.
 fn among_members() -> Vec<Row> {
+    let list = |status: &str| Call::new("GET", &format!("/api/users?filter%5Bstatus%5D={status}"));
+    let everybody_moderates =
+        json!({"groups": [{"id": 10, "name": "all", "moderates": true, "invites": true}]});
+    let include = "Invalid includes [wechat]";
+    let filter = "参数 filter[status] 非法。";
     vec![
         Row::new(
             "a user that never was",
@@ -1130,15 +1145,43 @@ fn among_members() -> Vec<Row> {
             bare(404, "model_not_found", "模型未找到：user", 404),
         ),
         Row::new(
+            "another's WeChat account",
+            Call::new("GET", "/api/users/{id}?include=wechat"),
+            parameter("invalid_include", include, "include", include),
+        )
+        .after(vec![member("ada")]),
+        Row::new(
             "a list for moderators",
-            Call::new("GET", "/api/users?filter%5Bstatus%5D=mod").by_caller(),
+            list("mod").by_caller(),
             bare(403, "permission_denied", "没有权限", 401),
         )
         .after(vec![member("ada")]),
         Row::new(
             "a list for nobody",
-            Call::new("GET", "/api/users?filter%5Bstatus%5D=mod"),
+            list("mod"),
             policy("not_authenticated", "请登录"),
         ),
+        Row::new(
+            "a list of a standing that is none",
+            list("odd").by_caller(),
+            parameter(
+                "validation_error",
+                filter,
+                "filter[status]",
+                "validation_error",
+            ),
+        )
+        .after(vec![member("ada")]),
+        Row::new(
+            "a standing that is no number",
+            Call {
+                method: "PATCH",
+                ..Call::post("/api/users/4711", &json!({"status": []}))
+            }
+            .by_caller(),
+            fault("status", "status 必须是整数。"),
+        )
+        .at(everybody_moderates)
+        .after(vec![member("ada")]),
     ]
 }
