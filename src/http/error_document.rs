@@ -366,9 +366,9 @@ fn proof_row(error: &ProofError, language: Language) -> Row {
         }
         ProofError::CodeUsed => row("js_code_invalid", Message::JsCodeUsed, Field::JsCode)
             .code_is_text("code been used"),
-        ProofError::Refused { field, text } => Row::new(422, "wechat_refused", text.clone())
+        ProofError::Refused { field, words } => Row::new(422, "wechat_refused", words.clone())
             .at(*field)
-            .code_is_text(text.clone()),
+            .code_is_text(words.clone()),
         ProofError::Undecipherable => row(
             "encrypted_data_invalid",
             Message::EncryptedDataInvalid,

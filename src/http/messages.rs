@@ -492,7 +492,9 @@ const fn english_class(class: CharacterClass) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Message, field_fault, not_found};
+    use std::time::Duration;
+
+    use super::{Message, field_fault, login_failed, login_locked, not_found};
     use crate::domain::fault::{Fault, Field, FieldFault};
     use crate::domain::language::Language;
     use crate::domain::password::CharacterClass;
@@ -537,6 +539,39 @@ mod tests {
                 Fault::TooLong { max: 50 },
                 "注册原因 不能大于 50 个字符。",
             ),
+            (Field::Captcha, Fault::Captcha(None), "验证码 错误。"),
+            (Field::Captcha, Fault::Captcha(Some(9)), "验证码 错误。9"),
+            (Field::Mobile, Fault::Required, "手机号 不能为空。"),
+            (Field::Mobile, Fault::InUse, "手机号 已经存在。"),
+            (Field::Mobile, Fault::Unknown, "手机号 不存在。"),
+            (Field::Mobile, Fault::ServiceOff, "短信服务未开启。"),
+            (
+                Field::Mobile,
+                Fault::PresentPhoneNotShown,
+                "请验证旧的手机号。",
+            ),
+            (Field::SmsType, Fault::Required, "类型 不能为空。"),
+            (Field::SmsType, Fault::NotOneOf, "已选的属性 类型 非法。"),
+            (
+                Field::SmsCheckedType,
+                Fault::Required,
+                "验证码类型 不能为空。",
+            ),
+            (Field::SmsCode, Fault::Required, "验证码 不能为空。"),
+            (Field::JsCode, Fault::Required, "js code 不能为空。"),
+            (Field::Iv, Fault::Required, "iv 不能为空。"),
+            (
+                Field::EncryptedData,
+                Fault::Required,
+                "encrypted data 不能为空。",
+            ),
+            (Field::OauthCode, Fault::Required, "code 不能为空。"),
+            (Field::SessionId, Fault::Required, "session id 不能为空。"),
+            (
+                Field::MobileToken,
+                Fault::Required,
+                "mobile token 不能为空。",
+            ),
         ];
         for (field, fault, text) in expected {
             assert_eq!(chinese(field, fault), text);
@@ -576,10 +611,35 @@ mod tests {
             (Message::FillRegisterReason, "注册时的注册原因必须必填"),
             (Message::ContentBanned, "当前用户名包含禁止注册的词语"),
             (Message::ValidationError, "表单验证错误"),
+            (Message::AccountHasBeenBound, "用户或微信已绑定"),
+            (Message::MobileIsAlreadyBind, "手机号码已存在"),
+            (Message::UserHasMobile, "用户已绑定手机号"),
+            (Message::NoBindUser, "未绑定用户"),
+            (Message::RebindMpWechat, "更换微信公众号绑定"),
+            (Message::WechatMobileUnbound, "微信未绑定手机号"),
+            (Message::SmsVerifyError, "短信验证错误"),
+            (Message::QrcodeTimeOut, "二维码已失效，扫码超时"),
+            (Message::QrcodeScanning, "扫码中"),
         ];
         for (message, text) in expected {
             assert_eq!(message.text(Language::SimplifiedChinese), text);
         }
+    }
+
+    #[test]
+    fn texts_of_a_login_hold_the_tenants_own_numbers() {
+        let quarter = Duration::from_secs(15 * 60);
+        let chinese = Language::SimplifiedChinese;
+        assert_eq!(login_failed(1, chinese), "登录失败，您还可以尝试1次");
+        assert_eq!(
+            login_locked(5, quarter, chinese),
+            "密码错误次数达到 5 次，请 15 分钟后再次尝试"
+        );
+        // Less than a minute is a minute.
+        assert_eq!(
+            login_locked(3, Duration::from_secs(61), Language::English),
+            "The password was wrong 3 times. Please try again in 2 minutes."
+        );
     }
 
     #[test]

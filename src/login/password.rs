@@ -276,3 +276,93 @@ pub(super) fn network(address: IpAddr) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{LoginError, PasswordLogin, network, required};
+    use crate::clock::{Clock, Timestamp};
+    use crate::domain::fault::{Fault, Field, FieldFault};
+    use crate::domain::registration::Offered;
+
+    fn asked(name: Option<&str>, password: Option<&str>) -> PasswordLogin {
+        PasswordLogin {
+            name: name.map(str::to_owned),
+            password: password.map(Into::into),
+            mobile_token_is_empty: false,
+            offered: Offered::default(),
+            faults: Vec::new(),
+            requester: ([127, 0, 0, 1], 4711).into(),
+            access_token: None,
+            deadline: Clock::fixed(Timestamp::from_millis(0)).monotonic(),
+        }
+    }
+
+    fn faults(request: &PasswordLogin) -> Vec<FieldFault> {
+        match required(request) {
+            Ok(_) => Vec::new(),
+            Err(LoginError::Invalid(faults)) => faults,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn missing(fields: &[Field]) -> Vec<FieldFault> {
+        fields
+            .iter()
+            .map(|field| FieldFault::new(*field, Fault::Required))
+            .collect()
+    }
+
+    #[test]
+    fn a_name_and_a_password_are_all_that_is_needed() {
+        for (name, password) in [("ada", "p"), (" ada ", " "), ("+8613800138000", "p")] {
+            assert_eq!(faults(&asked(Some(name), Some(password))), []);
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_empty_is_told_at_once() {
+        let both = missing(&[Field::Username, Field::Password]);
+        assert_eq!(faults(&asked(None, None)), both);
+        assert_eq!(faults(&asked(Some(" \u{3000}"), Some(""))), both);
+        assert_eq!(
+            faults(&asked(Some("ada"), None)),
+            missing(&[Field::Password])
+        );
+        let mut request = asked(None, Some("p"));
+        request.mobile_token_is_empty = true;
+        assert_eq!(
+            faults(&request),
+            missing(&[Field::Username, Field::MobileToken])
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_is_not_called_missing_as_well() {
+        let mut request = asked(None, None);
+        request.faults = vec![
+            FieldFault::new(Field::JsCode, Fault::WrongType),
+            FieldFault::new(Field::Username, Fault::WrongType),
+        ];
+        assert_eq!(
+            faults(&request),
+            [
+                FieldFault::new(Field::Username, Fault::WrongType),
+                FieldFault::new(Field::Password, Fault::Required),
+                FieldFault::new(Field::JsCode, Fault::WrongType),
+            ]
+        );
+    }
+
+    #[test]
+    fn one_address_is_a_whole_ipv4_or_the_half_of_an_ipv6() {
+        for (address, counted) in [
+            ("203.0.113.7", "203.0.113.7"),
+            ("::ffff:203.0.113.7", "203.0.113.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("2001:db8:1:2::1", "2001:db8:1:2::"),
+            ("2001:db8:1:3::1", "2001:db8:1:3::"),
+        ] {
+            assert_eq!(network(address.parse().unwrap()), counted);
+        }
+    }
+}

@@ -84,12 +84,12 @@ pub enum ProofError {
     #[error("the js_code was used before")]
     CodeUsed,
     /// WeChat answered and said no.
-    #[error("WeChat refused: {text}")]
+    #[error("WeChat refused: {words}")]
     Refused {
         /// The field that brought the code.
         field: Field,
         /// WeChat's own words.
-        text: String,
+        words: String,
     },
     /// The mini program's data do not open, or belong to somebody else. One kind for all (`docs/threats.md`, row 78).
     #[error("the mini program's data do not open")]
@@ -131,7 +131,7 @@ impl ProofError {
         match error {
             ProviderError::Refused { message, .. } => Self::Refused {
                 field,
-                text: message,
+                words: message,
             },
             error => Self::Call(error.into()),
         }

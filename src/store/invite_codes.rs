@@ -171,7 +171,6 @@ impl TenantDb {
                     issued_by: new.issued_by.map(UserId::as_i64),
                 });
             }
-            give_distinct_ids(&mut rows);
             for part in rows.chunks(ROWS_PER_INSERT) {
                 invite_code::Entity::insert_many(
                     part.iter().cloned().map(invite_code::ActiveModel::from),
@@ -317,16 +316,5 @@ fn in_state(state: InviteState, now: Timestamp) -> Condition {
         InviteState::Spent => all.add(live).add(spent),
         InviteState::Expired => all.add(live).add(unspent).add(over),
         InviteState::Usable => all.add(live).add(unspent).add(in_time),
-    }
-}
-
-/// A batch draws its ids within a few milliseconds, where 12 random bits would often collide; consecutive numbers from
-/// the first one drawn cannot collide among themselves.
-fn give_distinct_ids(rows: &mut [invite_code::Model]) {
-    let Some(first) = rows.first().map(|row| row.id) else {
-        return;
-    };
-    for (row, id) in rows.iter_mut().zip(first..) {
-        row.id = id;
     }
 }

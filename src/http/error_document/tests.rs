@@ -5,10 +5,14 @@ use serde_json::{Value, json};
 use super::{ErrorAnswer, Refusal};
 use crate::domain::dialect::Dialect::{self, Discuzq, Standard};
 use crate::domain::fault::{Fault, Field, FieldFault};
+use crate::domain::identity::WechatProfile;
 use crate::domain::language::Language::{self, English, SimplifiedChinese};
 use crate::domain::user_status::UserStatus;
-use crate::registration::error::RegistrationError;
+use crate::login::error::{LoginError, Unbound, UnboundKind};
+use crate::membership::error::MembershipError;
+use crate::registration::error::{ProofError, RegistrationError};
 use crate::session::error::{CallError, LimitKind};
+use crate::session::refresh::RefreshError;
 
 const DIALECTS: [Dialect; 2] = [Standard, Discuzq];
 const LANGUAGES: [Language; 2] = [SimplifiedChinese, English];
@@ -41,6 +45,75 @@ fn faults() -> RegistrationError {
         FieldFault::new(Field::Password, Fault::CommonPassword),
         FieldFault::new(Field::Username, Fault::ForbiddenCharacter),
     ])
+}
+
+fn wechat_refused(field: Field) -> ProofError {
+    ProofError::Refused {
+        field,
+        words: "invalid code".to_owned(),
+    }
+}
+
+fn proof_errors() -> Vec<ProofError> {
+    let mut all = vec![
+        ProofError::TokenRejected,
+        ProofError::MobileTokenRejected,
+        ProofError::CodeUsed,
+        wechat_refused(Field::OauthCode),
+        ProofError::Undecipherable,
+        ProofError::NotOffered,
+        ProofError::PhoneTaken,
+        ProofError::HasPhone,
+        CallError::Unavailable(Duration::ZERO).into(),
+    ];
+    let fields = [Field::Token, Field::JsCode, Field::OauthCode];
+    all.extend(fields.map(ProofError::WechatBound));
+    all
+}
+
+fn unbound(kind: UnboundKind) -> LoginError {
+    let profile = WechatProfile {
+        nickname: "李雷".to_owned(),
+        avatar_url: "https://example.org/a.png".to_owned(),
+        ..WechatProfile::default()
+    };
+    LoginError::Unbound(Box::new(Unbound {
+        kind,
+        token: (kind != UnboundKind::MiniProgram).then(|| "t".repeat(40).into()),
+        profile: (kind != UnboundKind::Phone).then_some(profile),
+    }))
+}
+
+const UNBOUND_KINDS: [UnboundKind; 4] = [
+    UnboundKind::OfficialAccount,
+    UnboundKind::Rebind,
+    UnboundKind::MiniProgram,
+    UnboundKind::Phone,
+];
+
+fn locked() -> LoginError {
+    LoginError::Locked {
+        tries: 5,
+        span: Duration::from_secs(900),
+        wait: Duration::from_millis(61_500),
+    }
+}
+
+fn login_errors() -> Vec<LoginError> {
+    let mut all = vec![
+        LoginError::Invalid(vec![FieldFault::new(Field::Mobile, Fault::Required)]),
+        LoginError::Wrong { left: 4 },
+        locked(),
+        LoginError::SmsCodeRejected,
+        LoginError::StateRejected,
+        LoginError::ScanWaiting,
+        LoginError::ScanOver,
+        LoginError::NoWechatPhone,
+        RegistrationError::Closed.into(),
+    ];
+    all.extend(UNBOUND_KINDS.map(unbound));
+    all.extend(proof_errors().into_iter().map(LoginError::from));
+    all
 }
 
 fn every_refusal() -> Vec<Refusal> {
@@ -105,8 +178,55 @@ fn every_refusal() -> Vec<Refusal> {
         },
         Refusal::Unprocessable(Vec::new()),
         Refusal::TooManyAttempts(wait),
+        RefreshError::Missing.into(),
+        RefreshError::Rejected.into(),
+        RefreshError::Call(CallError::Forbidden).into(),
+        MembershipError::NotFound("user").into(),
+        MembershipError::Invalid(vec![FieldFault::new(Field::Status, Fault::NotOneOf)]).into(),
+        MembershipError::Call(CallError::Forbidden).into(),
     ]);
+    all.extend(login_errors().into_iter().map(Refusal::from));
+    all.extend(
+        proof_errors()
+            .into_iter()
+            .map(|error| Refusal::from(RegistrationError::from(error))),
+    );
     all
+}
+
+#[test]
+fn every_discuzq_answer_has_one_of_the_originals_shapes() {
+    for refusal in every_refusal() {
+        for language in LANGUAGES {
+            let answer = refusal.answer(Discuzq, language);
+            for error in errors(&answer) {
+                let oauth = error["detail"].is_object();
+                let goes_on = error.get("token").is_some();
+                let status = if oauth || goes_on {
+                    json!(answer.status)
+                } else {
+                    json!(answer.status.to_string())
+                };
+                assert_eq!(error["status"], status, "{refusal:?}");
+                assert!(
+                    error["code"].as_str().is_some_and(|code| !code.is_empty()),
+                    "{refusal:?}"
+                );
+                if let Some(texts) = error["detail"].as_array() {
+                    assert!(!texts.is_empty() && texts.iter().all(Value::is_string));
+                } else {
+                    let bare = error.get("detail").is_none();
+                    assert!(oauth || bare, "{refusal:?}: {error}");
+                }
+                let is_fault = error["code"] == "validation_error";
+                assert!(
+                    is_fault || error.get("source").is_none(),
+                    "{refusal:?}: {error}"
+                );
+                assert!(error.get("meta").is_none(), "{refusal:?}: {error}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -152,7 +272,8 @@ fn header_fields_follow_the_status() {
                 answer.status == 405,
                 "{refusal:?}"
             );
-            let waits = [429, 503].contains(&answer.status);
+            // The original's status of a locked login is 402.
+            let waits = [402, 429, 503].contains(&answer.status);
             assert_eq!(
                 header(&answer, "retry-after").is_some(),
                 waits,
@@ -411,4 +532,370 @@ fn permission_is_403_by_the_standard_and_401_as_the_original_had_it() {
         one(Refusal::Call(CallError::Forbidden), Discuzq),
         (401, json!({"status": "401", "code": "permission_denied"}))
     );
+}
+
+/// What a refusal comes to in both dialects and languages: `standard`'s error in Chinese and English, then `discuzq`'s.
+fn all_forms(refusal: &Refusal) -> [(u16, Value); 4] {
+    [Standard, Discuzq]
+        .map(|dialect| {
+            LANGUAGES.map(|language| {
+                let answer = refusal.answer(dialect, language);
+                (answer.status, errors(&answer).remove(0))
+            })
+        })
+        .concat()
+        .try_into()
+        .unwrap()
+}
+
+/// An error of `standard`.
+fn strict(status: u16, code: &str, text: &str, attribute: &str) -> (u16, Value) {
+    let mut error = json!({"status": status.to_string(), "code": code, "detail": [text]});
+    if !attribute.is_empty() {
+        error["source"] = json!({"pointer": format!("/data/attributes/{attribute}")});
+    }
+    (status, error)
+}
+
+#[test]
+fn proofs_that_do_not_stand_are_422_each_by_its_code() {
+    // Code, text in both languages, attribute, and what `discuzq` has for a code and a text where that differs.
+    let bound = (
+        "account_has_been_bound",
+        "用户或微信已绑定",
+        "The user or the WeChat account is already bound.",
+    );
+    let token = (
+        "token_invalid",
+        "凭证无效或已过期。",
+        "The token is not valid or has expired.",
+    );
+    let refused = ("wechat_refused", "invalid code", "invalid code");
+    let rows = [
+        (ProofError::TokenRejected, token, "token", None),
+        (ProofError::MobileTokenRejected, token, "mobileToken", None),
+        (
+            ProofError::CodeUsed,
+            (
+                "js_code_invalid",
+                "js code 无效或已使用。",
+                "The js_code is not valid or was used before.",
+            ),
+            "js_code",
+            Some("code been used"),
+        ),
+        (
+            wechat_refused(Field::JsCode),
+            refused,
+            "js_code",
+            Some("invalid code"),
+        ),
+        (
+            wechat_refused(Field::OauthCode),
+            refused,
+            "code",
+            Some("invalid code"),
+        ),
+        (
+            ProofError::Undecipherable,
+            (
+                "encrypted_data_invalid",
+                "encrypted data 无法解密。",
+                "The encrypted data cannot be opened.",
+            ),
+            "encryptedData",
+            Some("The given payload is invalid."),
+        ),
+        (
+            ProofError::NotOffered,
+            (
+                "not_offered",
+                "站点未开启此登录方式。",
+                "The site does not offer this way to log in.",
+            ),
+            "",
+            None,
+        ),
+        (ProofError::WechatBound(Field::Token), bound, "token", None),
+        (
+            ProofError::WechatBound(Field::JsCode),
+            bound,
+            "js_code",
+            None,
+        ),
+        (
+            ProofError::WechatBound(Field::OauthCode),
+            bound,
+            "code",
+            None,
+        ),
+        (
+            ProofError::PhoneTaken,
+            (
+                "mobile_is_already_bind",
+                "手机号码已存在",
+                "The phone number is already bound to an account.",
+            ),
+            "mobileToken",
+            None,
+        ),
+        (
+            ProofError::HasPhone,
+            (
+                "user_has_mobile",
+                "用户已绑定手机号",
+                "The account already has a phone number.",
+            ),
+            "mobileToken",
+            None,
+        ),
+    ];
+    for (error, (code, chinese, english), attribute, original) in rows {
+        let refusal = Refusal::from(LoginError::from(error));
+        let discuzq = |text| match original {
+            Some(code) => strict(422, code, code, ""),
+            None => strict(422, code, text, ""),
+        };
+        let expected = [
+            strict(422, code, chinese, attribute),
+            strict(422, code, english, attribute),
+            discuzq(chinese),
+            discuzq(english),
+        ];
+        assert_eq!(all_forms(&refusal), expected);
+    }
+}
+
+#[test]
+fn login_refusals_have_their_own_codes() {
+    let rows = [
+        (
+            LoginError::SmsCodeRejected,
+            "sms_verify_error",
+            "短信验证错误",
+            "The SMS code is wrong or has expired.",
+            "sms_code",
+            None,
+        ),
+        (
+            LoginError::StateRejected,
+            "oauth_state_invalid",
+            "登录状态无效或已过期，请重新登录。",
+            "The login at WeChat has expired. Please begin again.",
+            "sessionId",
+            Some("no_message"),
+        ),
+        (
+            LoginError::ScanWaiting,
+            "pc_qrcode_scanning_code",
+            "扫码中",
+            "Waiting for the picture to be scanned.",
+            "",
+            None,
+        ),
+        (
+            LoginError::ScanOver,
+            "pc_qrcode_time_out",
+            "二维码已失效，扫码超时",
+            "The picture has expired.",
+            "",
+            None,
+        ),
+        (
+            LoginError::NoWechatPhone,
+            "wechat_mobile_unbound",
+            "微信未绑定手机号",
+            "The WeChat account has no phone number.",
+            "",
+            None,
+        ),
+    ];
+    for (error, code, chinese, english, attribute, original) in rows {
+        let discuzq = |text| match original {
+            Some(code) => strict(422, code, code, ""),
+            None => strict(422, code, text, ""),
+        };
+        let expected = [
+            strict(422, code, chinese, attribute),
+            strict(422, code, english, attribute),
+            discuzq(chinese),
+            discuzq(english),
+        ];
+        assert_eq!(all_forms(&error.into()), expected);
+    }
+}
+
+#[test]
+fn a_failed_login_is_403_and_tells_what_is_left() {
+    let chinese = strict(403, "login_failed", "登录失败，您还可以尝试4次", "");
+    let text = "The name or the password is wrong. Attempts left: 4.";
+    let english = strict(403, "login_failed", text, "");
+    let expected = [chinese.clone(), english.clone(), chinese, english];
+    assert_eq!(all_forms(&LoginError::Wrong { left: 4 }.into()), expected);
+}
+
+#[test]
+fn a_locked_login_is_429_and_the_originals_402() {
+    let refusal = Refusal::from(locked());
+    let code = "login_failures_times_toplimit";
+    let bare = (402, json!({"status": "402", "code": code}));
+    let expected = [
+        strict(429, code, "密码错误次数达到 5 次，请 15 分钟后再次尝试", ""),
+        strict(
+            429,
+            code,
+            "The password was wrong 5 times. Please try again in 15 minutes.",
+            "",
+        ),
+        bare.clone(),
+        bare,
+    ];
+    assert_eq!(all_forms(&refusal), expected);
+    for dialect in DIALECTS {
+        let answer = refusal.answer(dialect, English);
+        assert_eq!(header(&answer, "retry-after"), Some("62"));
+    }
+}
+
+#[test]
+fn an_unbound_login_hands_over_what_the_client_goes_on_with() {
+    let token = "t".repeat(40);
+    let picture = "https://example.org/a.png";
+    let wechat = json!({"token": token, "user": {"nickname": "李雷", "headimgurl": picture}});
+    let nobody = ("no_bind_user", "未绑定用户", "No account is bound.");
+    let rows = [
+        (UnboundKind::OfficialAccount, nobody, wechat.clone()),
+        (
+            UnboundKind::Rebind,
+            (
+                "rebind_mp_wechat",
+                "更换微信公众号绑定",
+                "Another WeChat account is to be bound.",
+            ),
+            wechat,
+        ),
+        (
+            UnboundKind::MiniProgram,
+            nobody,
+            json!({"token": "", "user": {"username": "李雷", "headimgurl": picture}}),
+        ),
+        (
+            UnboundKind::Phone,
+            nobody,
+            json!({"token": token, "user": null}),
+        ),
+    ];
+    for (kind, (code, chinese, english), goes_on) in rows {
+        let standard = |text| {
+            let (status, mut error) = strict(400, code, text, "");
+            error["meta"] = goes_on.clone();
+            (status, error)
+        };
+        let original = json!({
+            "status": 400, "code": code, "token": goes_on["token"], "user": goes_on["user"],
+        });
+        let expected = [
+            standard(chinese),
+            standard(english),
+            (400, original.clone()),
+            (400, original),
+        ];
+        assert_eq!(all_forms(&unbound(kind).into()), expected, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_refused_refresh_token_keeps_the_shape_of_oauth_in_discuzq() {
+    let rows = [
+        (
+            RefreshError::Missing,
+            400,
+            "Check the `refresh_token` parameter",
+        ),
+        (
+            RefreshError::Rejected,
+            401,
+            "Cannot decrypt the refresh token",
+        ),
+    ];
+    for (error, status, text) in rows {
+        let standard = strict(status, "invalid_request", text, "refresh_token");
+        let detail = json!({
+            "error": "invalid_request", "error_description": text, "hint": text, "message": text,
+        });
+        let original = (
+            status,
+            json!({"status": status, "code": "invalid_request", "detail": detail}),
+        );
+        let expected = [standard.clone(), standard, original.clone(), original];
+        assert_eq!(all_forms(&error.into()), expected);
+    }
+}
+
+#[test]
+fn members_refusals_are_those_of_every_call() {
+    let missing = Refusal::from(MembershipError::NotFound("user"));
+    let bare = (404, json!({"status": "404", "code": "model_not_found"}));
+    let expected = [
+        strict(404, "model_not_found", "模型未找到：user", ""),
+        strict(404, "model_not_found", "Not found: user.", ""),
+        bare.clone(),
+        bare,
+    ];
+    assert_eq!(all_forms(&missing), expected);
+    let fault = FieldFault::new(Field::RefuseMessage, Fault::TooLong { max: 255 });
+    let invalid = Refusal::from(MembershipError::Invalid(vec![fault]));
+    let chinese = strict(
+        422,
+        "validation_error",
+        "refuse message 不能大于 255 个字符。",
+        "refuse_message",
+    );
+    let english = strict(
+        422,
+        "validation_error",
+        "The refuse message must not be longer than 255 characters.",
+        "refuse_message",
+    );
+    let expected = [chinese.clone(), english.clone(), chinese, english];
+    assert_eq!(all_forms(&invalid), expected);
+}
+
+#[test]
+fn every_field_is_pointed_at_by_the_name_that_clients_send() {
+    let names = [
+        (Field::Username, "username"),
+        (Field::Password, "password"),
+        (Field::RegisterReason, "register_reason"),
+        (Field::Captcha, "captcha"),
+        (Field::InviteCode, "code"),
+        (Field::Token, "token"),
+        (Field::MobileToken, "mobileToken"),
+        (Field::JsCode, "js_code"),
+        (Field::Iv, "iv"),
+        (Field::EncryptedData, "encryptedData"),
+        (Field::Rebind, "rebind"),
+        (Field::Mobile, "mobile"),
+        (Field::SmsType, "type"),
+        (Field::SmsCheckedType, "sms_type"),
+        (Field::SmsCode, "sms_code"),
+        (Field::OauthCode, "code"),
+        (Field::SessionId, "sessionId"),
+        (Field::RefreshToken, "refresh_token"),
+        (Field::Status, "status"),
+        (Field::RefuseMessage, "refuse_message"),
+        (Field::GroupId, "group_id"),
+        (Field::Redirect, "redirect"),
+    ];
+    for (field, name) in names {
+        for dialect in DIALECTS {
+            let faults = vec![FieldFault::new(field, Fault::Required)];
+            let (status, error) = one(LoginError::Invalid(faults), dialect);
+            let pointer = format!("/data/attributes/{name}");
+            assert_eq!(
+                (status, &error["source"]["pointer"]),
+                (422, &json!(pointer))
+            );
+        }
+    }
 }

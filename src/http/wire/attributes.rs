@@ -237,3 +237,192 @@ fn read_text(value: Value, dialect: Dialect) -> Result<Option<String>, Fault> {
         _ => Err(Fault::WrongType),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use secrecy::{ExposeSecret, SecretString};
+    use serde_json::{Value, json};
+
+    use super::Attributes;
+    use crate::domain::dialect::Dialect::{self, Discuzq, Standard};
+    use crate::domain::fault::{Fault, Field, FieldFault};
+
+    fn attributes(values: Value, dialect: Dialect) -> Attributes {
+        let Value::Object(values) = values else {
+            panic!("no object: {values}")
+        };
+        Attributes::of(values, dialect)
+    }
+
+    fn wrong(fields: &[Field]) -> Vec<FieldFault> {
+        fields
+            .iter()
+            .map(|field| FieldFault::new(*field, Fault::WrongType))
+            .collect()
+    }
+
+    fn plain(secret: Option<&SecretString>) -> Option<&str> {
+        secret.map(ExposeSecret::expose_secret)
+    }
+
+    #[test]
+    fn a_switch_is_on_for_what_the_originals_language_calls_true() {
+        for (value, on) in [
+            (json!(1), true),
+            (json!("1"), true),
+            (json!(true), true),
+            (json!(-2), true),
+            (json!(0.5), true),
+            // A text that is neither empty nor "0" is true, whatever it says.
+            (json!("false"), true),
+            (json!("00"), true),
+            (json!(0), false),
+            (json!(0.0), false),
+            (json!("0"), false),
+            (json!(""), false),
+            (json!(false), false),
+            (json!(null), false),
+            (json!([]), false),
+            (json!({}), false),
+        ] {
+            for dialect in [Standard, Discuzq] {
+                let mut attributes = attributes(json!({"rebind": value}), dialect);
+                assert_eq!(attributes.switch("rebind"), on, "{value}");
+                assert_eq!(attributes.faults(), []);
+            }
+        }
+        assert!(!attributes(json!({}), Standard).switch("rebind"));
+    }
+
+    #[test]
+    fn a_code_may_be_a_number() {
+        for dialect in [Standard, Discuzq] {
+            for (value, text) in [
+                (json!(123_456), Some("123456")),
+                (json!("012345"), Some("012345")),
+                (json!(""), Some("")),
+                (json!(null), None),
+            ] {
+                let mut attributes = attributes(json!({"code": value}), dialect);
+                let code = attributes.code("code", Field::SmsCode);
+                assert_eq!(code.as_deref(), text, "{value}");
+                assert_eq!(attributes.faults(), []);
+            }
+            for value in [json!(1.5), json!([1]), json!({}), json!(true)] {
+                let mut attributes = attributes(json!({"code": value}), dialect);
+                assert_eq!(attributes.code("code", Field::SmsCode), None, "{value}");
+                assert_eq!(attributes.faults(), wrong(&[Field::SmsCode]), "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_may_come_as_its_digits() {
+        for (value, number) in [
+            (json!(7), Some(7)),
+            (json!("7"), Some(7)),
+            (json!(-1), Some(-1)),
+            (json!(null), None),
+        ] {
+            let mut attributes = attributes(json!({"status": value}), Standard);
+            assert_eq!(attributes.number("status", Field::Status), number);
+            assert_eq!(attributes.faults(), [], "{value}");
+        }
+        for value in [json!("7x"), json!(""), json!(1.5), json!(true), json!([7])] {
+            let mut attributes = attributes(json!({"status": value}), Standard);
+            assert_eq!(attributes.number("status", Field::Status), None);
+            assert_eq!(attributes.faults(), wrong(&[Field::Status]), "{value}");
+        }
+    }
+
+    #[test]
+    fn all_that_is_offered_is_taken() {
+        let mut attributes = attributes(
+            json!({
+                "token": "t", "mobileToken": "m", "js_code": "j", "iv": "i", "encryptedData": "e",
+                "rebind": 1,
+            }),
+            Standard,
+        );
+        let offered = attributes.offered();
+        assert_eq!(plain(offered.token.as_ref()), Some("t"));
+        assert_eq!(plain(offered.mobile_token.as_ref()), Some("m"));
+        let triple = offered.mini_program.unwrap();
+        assert_eq!(plain(Some(&triple.js_code)), Some("j"));
+        assert_eq!(
+            (triple.iv.as_str(), triple.encrypted_data.as_str()),
+            ("i", "e")
+        );
+        assert!(offered.rebind);
+        assert_eq!(attributes.faults(), []);
+    }
+
+    #[test]
+    fn a_part_of_the_triple_and_empty_texts_count_as_nothing() {
+        for part in [
+            json!({"js_code": "j", "iv": "i"}),
+            json!({"js_code": "j", "encryptedData": "e"}),
+            json!({"iv": "i", "encryptedData": "e"}),
+            json!({"js_code": "j", "iv": "", "encryptedData": "e"}),
+            json!({"token": "", "mobileToken": "", "js_code": null, "rebind": ""}),
+            json!({}),
+        ] {
+            let mut attributes = attributes(part.clone(), Standard);
+            let offered = attributes.offered();
+            assert!(offered.mini_program.is_none(), "{part}");
+            assert!(offered.token.is_none() && offered.mobile_token.is_none());
+            assert!(!offered.rebind);
+            assert_eq!(attributes.faults(), [], "{part}");
+        }
+    }
+
+    #[test]
+    fn what_is_offered_in_a_wrong_type_is_noted_in_the_contracts_order() {
+        let values = json!({
+            "encryptedData": false, "iv": 1.5, "js_code": {}, "mobileToken": [], "token": {"a": 1},
+            "captcha_ticket": [], "captcha_rand_str": {},
+        });
+        for dialect in [Standard, Discuzq] {
+            let mut attributes = attributes(values.clone(), dialect);
+            assert!(attributes.offered().mini_program.is_none());
+            let captcha = attributes.captcha();
+            assert_eq!(
+                (captcha.ticket.as_str(), captcha.rand_str.as_str()),
+                ("", "")
+            );
+            let fields = [
+                Field::Captcha,
+                Field::Captcha,
+                Field::Token,
+                Field::MobileToken,
+                Field::JsCode,
+                Field::Iv,
+                Field::EncryptedData,
+            ];
+            assert_eq!(attributes.faults(), wrong(&fields));
+        }
+    }
+
+    #[test]
+    fn only_discuzq_reads_numbers_as_tokens() {
+        let values = json!({"token": 5});
+        let mut lenient = attributes(values.clone(), Discuzq);
+        assert_eq!(plain(lenient.offered().token.as_ref()), Some("5"));
+        let mut strict = attributes(values, Standard);
+        assert!(strict.offered().token.is_none());
+        assert_eq!(strict.faults(), wrong(&[Field::Token]));
+    }
+
+    #[test]
+    fn an_empty_text_is_told_from_none() {
+        for (values, empty) in [
+            (json!({"mobileToken": ""}), true),
+            (json!({"mobileToken": "m"}), false),
+            (json!({"mobileToken": null}), false),
+            (json!({}), false),
+        ] {
+            let attributes = attributes(values, Standard);
+            assert_eq!(attributes.is_empty_text("mobileToken"), empty);
+        }
+    }
+}

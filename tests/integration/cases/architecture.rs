@@ -35,7 +35,8 @@ const TOP_FLOOR_STAIRS: &[(&str, &str)] = &[
 ];
 
 /// Names that are data, outside of the room that owns texts: the user name that the contract itself keeps back
-/// (`docs/contract.md`, section 2.2), and the groups that a tenant has until it names its own (`docs/api.md`).
+/// (`docs/contract.md`, section 2.2), the groups that a tenant has until it names its own (`docs/api.md`), and what is
+/// stored of accounts that make themselves (sections 10.2 to 10.4).
 const NAMES_OF_THE_DOMAIN: [&str; 7] = [
     "匿名用户",
     "管理员",

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::harness::client::{Answer, MEDIA_TYPE, Request, register, send_raw};
 use crate::harness::database::{Backend, TestDatabase};
+use crate::harness::ground::no_limits;
 use crate::harness::server::{Server, ServerOptions};
 use crate::harness::tenants::{self, Placement};
 
@@ -22,6 +23,17 @@ const PASSWORD: &str = "wX7_q9!-lamp";
 /// A tenant in each dialect.
 const TENANTS: [&str; 2] = ["standard", "discuzq"];
 const FIELDS: [&str; 4] = ["username", "password", "register_reason", "code"];
+/// Every call that reads attributes. The bodies here are made for the first; to the others they are strangers.
+const ROUTES: [&str; 7] = [
+    REGISTER,
+    "/api/login",
+    "/api/refresh-token",
+    "/api/sms/send",
+    "/api/sms/verify",
+    "/api/oauth/wechat/miniprogram",
+    "/api/mobile/bind/miniprogram",
+];
+const REGISTER: &str = "/api/register";
 
 /// What no answer may hold: names of our parts and of the languages and libraries they are made with.
 const INTERNALS: [&str; 12] = [
@@ -30,8 +42,7 @@ const INTERNALS: [&str; 12] = [
 ];
 
 async fn create_tenants(server: &Server, placement: Placement<'_>) {
-    let limits =
-        json!({"per_address": null, "per_username": null, "per_tenant": null, "in_flight": null});
+    let limits = no_limits()["limits"].take();
     // Patterns at which a matcher that tries every way would never end (row 90).
     let words = json!([
         {"word": "{99}a{99}a{99}a{99}a{99}b", "action": "banned"},
@@ -53,7 +64,11 @@ async fn start(options: ServerOptions) -> Server {
 }
 
 fn post(tenant: &str, body: impl Into<Vec<u8>>) -> Request {
-    Request::new("POST", "/api/register")
+    post_to(REGISTER, tenant, body)
+}
+
+fn post_to(route: &str, tenant: &str, body: impl Into<Vec<u8>>) -> Request {
+    Request::new("POST", route)
         .header("X-Tenant-Id", tenant)
         .header("Content-Type", MEDIA_TYPE)
         .body(body)
@@ -380,10 +395,12 @@ fn replace(text: &[u8], what: &[u8], by: &[u8]) -> Vec<u8> {
 }
 
 /// Rows 72 and 75: heads that no account may come from, whatever the body.
-fn hostile_heads(tenant: &str) -> Vec<(String, Request)> {
-    let good = document(&json!({"username": "mallory", "password": PASSWORD}));
+fn hostile_heads(route: &str, tenant: &str) -> Vec<(String, Request)> {
+    let good = document(&json!({"username": "mallory", "password": PASSWORD})).into_bytes();
     let mut requests: Vec<(String, Request)> = Vec::new();
-    let plain = || Request::new("POST", "/api/register").header("X-Tenant-Id", tenant);
+    let plain = || Request::new("POST", route).header("X-Tenant-Id", tenant);
+    let post = |tenant: &str, body: Vec<u8>| post_to(route, tenant, body);
+    let tail = route.trim_start_matches("/api/");
     for media_type in [
         "text/plain",
         "text/html; charset=utf-8",
@@ -461,13 +478,13 @@ fn hostile_heads(tenant: &str) -> Vec<(String, Request)> {
     for method in [
         "GET", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "register", "PROPFIND",
     ] {
-        let request = Request::new(method, "/api/register")
+        let request = Request::new(method, route)
             .header("X-Tenant-Id", tenant)
             .header("Content-Type", MEDIA_TYPE)
             .body(good.clone());
         requests.push((method.to_owned(), request));
     }
-    let overridden = Request::new("GET", "/api/register")
+    let overridden = Request::new("GET", route)
         .header("X-Tenant-Id", tenant)
         .header("X-HTTP-Method-Override", "POST");
     requests.push(("an overridden method".to_owned(), overridden));
@@ -488,11 +505,14 @@ fn hostile_heads(tenant: &str) -> Vec<(String, Request)> {
         "/metrics",
         "/livez",
     ] {
-        let request = Request::new("POST", target)
+        let target = target
+            .replace("register", tail)
+            .replace("REGISTER", &tail.to_uppercase());
+        let request = Request::new("POST", &target)
             .header("X-Tenant-Id", tenant)
             .header("Content-Type", MEDIA_TYPE)
             .body(good.clone());
-        requests.push((target.to_owned(), request));
+        requests.push((target, request));
     }
     requests
 }
@@ -511,7 +531,7 @@ async fn every_hostile_request_gets_an_error_document() {
             assert_refused(&answer, tenant, &label);
             count += 1;
         }
-        for (label, request) in hostile_heads(tenant) {
+        for (label, request) in hostile_heads(REGISTER, tenant) {
             let label = format!("{label} at {tenant}");
             let answer = request.try_send(server.public()).await;
             let answer = answer.unwrap_or_else(|error| panic!("{label}: {error}"));
@@ -522,6 +542,125 @@ async fn every_hostile_request_gets_an_error_document() {
     println!("{count} hostile requests");
     assert!(count >= 200, "only {count}");
     assert_unharmed(&server, &[]).await;
+}
+
+/// The same at every other call that reads attributes.
+#[tokio::test]
+async fn no_neighbour_of_the_register_call_stumbles_over_hostile_requests() {
+    let server = start(ServerOptions::new().patient()).await;
+    let to = server.public();
+    // What is cut is read by the same code everywhere; some cuts will do.
+    let bodies: Vec<_> = hostile_bodies()
+        .into_iter()
+        .enumerate()
+        .filter(|(index, (label, _))| index % 12 == 0 || !label.starts_with("cut at"))
+        .map(|(_, labelled)| labelled)
+        .collect();
+    for (route, tenant) in ROUTES
+        .iter()
+        .skip(1)
+        .flat_map(|route| TENANTS.map(|tenant| (*route, tenant)))
+    {
+        let requests = bodies
+            .iter()
+            .map(|(label, body)| (label.clone(), post_to(route, tenant, body.clone())))
+            .chain(hostile_heads(route, tenant))
+            .chain([(
+                "12 MiB".to_owned(),
+                post_to(route, tenant, vec![b' '; 12 * 1024 * 1024]),
+            )]);
+        for (label, request) in requests {
+            let label = format!("{label} at {tenant}{route}");
+            let answer = request.try_send(to).await;
+            let answer = answer.unwrap_or_else(|error| panic!("{label}: {error}"));
+            assert_refused(&answer, tenant, &label);
+        }
+    }
+    assert_unharmed(&server, &[]).await;
+}
+
+/// What a user may offer to be bound, and a captcha's answer, in types that they cannot have.
+#[tokio::test]
+async fn offers_of_a_wrong_type_are_faults_of_their_fields() {
+    let server = start(ServerOptions::new().patient()).await;
+    let send = async |tenant: &str, name: &str, value: &Value| {
+        let answer = register(&server, tenant, good_but(name, value.clone())).await;
+        (answer, format!("{name}: {value} at {tenant}"))
+    };
+    for tenant in TENANTS {
+        for (name, field) in [
+            ("token", "token"),
+            ("mobileToken", "mobileToken"),
+            ("js_code", "js_code"),
+            ("iv", "iv"),
+            ("encryptedData", "encryptedData"),
+            ("captcha_ticket", "captcha"),
+            ("captcha_rand_str", "captcha"),
+        ] {
+            for wrong in [
+                json!({}),
+                json!({"$ne": null}),
+                json!([]),
+                json!(["a"]),
+                json!(true),
+                json!(false),
+                json!(1.5),
+                json!(-1e300),
+            ] {
+                let (answer, label) = send(tenant, name, &wrong).await;
+                assert_refused(&answer, tenant, &label);
+                assert_eq!(answer.status, 422, "{label}");
+                let error = answer.error();
+                assert_eq!(error["code"], "validation_error", "{label}");
+                let pointer = format!("/data/attributes/{field}");
+                assert_eq!(error["source"]["pointer"], pointer, "{label}");
+            }
+        }
+        // Whole numbers are text in the lenient dialect alone; `iv` without the rest of the triple is then nothing.
+        let (answer, label) = send(tenant, "iv", &json!(5)).await;
+        let expected = if tenant == "standard" { 422 } else { 200 };
+        assert_eq!(answer.status, expected, "{label}: {}", answer.text());
+    }
+    // A token that proves nothing, of whatever characters, is refused by the strict and passed over by the lenient.
+    for (number, text) in ["\0", "'--", "\u{202e}", &"t".repeat(15_000), "%00\r\nX: y"]
+        .into_iter()
+        .enumerate()
+    {
+        for name in ["token", "mobileToken"] {
+            let (answer, label) = send("standard", name, &json!(text)).await;
+            assert_eq!(
+                (answer.status, answer.error_code().as_str()),
+                (422, "token_invalid"),
+                "{label}"
+            );
+            let mut attributes = good_but(name, json!(text));
+            attributes["username"] = json!(format!("{name}{number}"));
+            let answer = register(&server, "discuzq", attributes).await;
+            assert_eq!(answer.status, 200, "{label}: {}", answer.text());
+        }
+        let mut attributes = good_but("js_code", json!(text));
+        attributes["username"] = json!(format!("triple{number}"));
+        attributes["iv"] = json!(text);
+        attributes["encryptedData"] = json!(text);
+        for tenant in TENANTS {
+            let answer = register(&server, tenant, attributes.clone()).await;
+            assert_refused(&answer, tenant, text);
+            assert_eq!(answer.error_code(), "not_offered");
+        }
+    }
+    // Nothing can be wrong with a switch.
+    for (number, value) in [json!([]), json!({}), json!("x"), json!(5), json!(null)]
+        .iter()
+        .enumerate()
+    {
+        for tenant in TENANTS {
+            let mut attributes = good_but("rebind", value.clone());
+            attributes["username"] = json!(format!("switch{number}"));
+            let answer = register(&server, tenant, attributes).await;
+            assert_eq!(answer.status, 200, "{value} at {tenant}: {}", answer.text());
+        }
+    }
+    assert!(!server.log().contains("ERROR"), "{}", server.log());
 }
 
 /// Row 71: PostgreSQL's text cannot hold a NUL, and MySQL's cuts at what it cannot decode.

@@ -9,6 +9,7 @@ mod cors;
 mod demo;
 mod durability;
 mod forum;
+mod golden;
 mod harness;
 mod hostile_input;
 mod idempotency;
