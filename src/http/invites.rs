@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::answer::{document, no_content};
 use super::calls::Incoming;
-use super::query::Parameters;
 use super::site::Site;
 use super::wire::invite_document::{
     invitation_document, invite_document, invite_resource, recruit_resource, state_from_number,
 };
+use super::wire::query::Query;
 use crate::domain::fault::Field;
 use crate::domain::ids::InviteId;
 use crate::membership::invites;
@@ -74,9 +74,9 @@ pub(super) async fn list(request: HttpRequest, site: Data<Site>) -> HttpResponse
         Ok(call) => call,
         Err(refused) => return refused,
     };
-    let asked = Parameters::read(&request).and_then(|parameters| {
-        let state = parameters.known("filter[status]", state_from_number)?;
-        Ok((state, parameters.page()?))
+    let asked = Query::read(request.query_string()).and_then(|mut query| {
+        let state = query.known("filter[status]", state_from_number)?;
+        Ok((state, query.page()?))
     });
     let (state, page) = match asked {
         Ok(asked) => asked,
@@ -121,7 +121,7 @@ pub(super) async fn recruits(request: HttpRequest, site: Data<Site>) -> HttpResp
         Ok(call) => call,
         Err(refused) => return refused,
     };
-    let page = match Parameters::read(&request).and_then(|parameters| parameters.page()) {
+    let page = match Query::read(request.query_string()).and_then(|mut query| query.page()) {
         Ok(page) => page,
         Err(refusal) => return call.refuse(&refusal),
     };

@@ -25,7 +25,6 @@ mod metrics;
 mod mini_program;
 pub mod naming;
 mod pc_scan;
-mod query;
 mod refresh_token;
 mod register;
 pub mod requester;

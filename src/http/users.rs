@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::answer::document;
 use super::calls::Incoming;
 use super::error_document::Refusal;
-use super::query::Parameters;
 use super::site::{Site, Visit};
 use super::wire::attributes::Attributes;
+use super::wire::query::Query;
 use super::wire::user_document::{Include, decided_resource, user_document, user_resource};
 use crate::domain::fault::Field;
 use crate::domain::ids::UserId;
@@ -71,9 +71,9 @@ pub(super) async fn list(request: HttpRequest, site: Data<Site>) -> HttpResponse
         Ok(call) => call,
         Err(refused) => return refused,
     };
-    let asked = Parameters::read(&request).and_then(|parameters| {
-        let status = parameters.known("filter[status]", UserStatus::from_name)?;
-        Ok((status, parameters.page()?))
+    let asked = Query::read(request.query_string()).and_then(|mut query| {
+        let status = query.known("filter[status]", UserStatus::from_name)?;
+        Ok((status, query.page()?))
     });
     let (status, page) = match asked {
         Ok(asked) => asked,
@@ -178,12 +178,8 @@ async fn read(
     site: &Site,
 ) -> Result<(Incoming, Vec<Include>), HttpResponse> {
     let call = Incoming::read(request, site).await?;
-    let includes = Parameters::read(request).and_then(|parameters| {
-        let names = parameters.includes().into_iter();
-        names
-            .map(|name| Include::from_name(name).ok_or_else(|| Refusal::invalid_include(name)))
-            .collect()
-    });
+    let includes = Query::read(request.query_string())
+        .and_then(|mut query| query.includes(Include::from_name));
     match includes {
         Ok(includes) => Ok((call, includes)),
         Err(refusal) => Err(call.refuse(&refusal)),

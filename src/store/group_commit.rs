@@ -79,7 +79,7 @@ impl GroupCommit {
                             (done, member)
                         }
                         Err(error) => {
-                            member.is_not_in();
+                            member.leave();
                             if error.store_error().is_some_and(may_have_ended_all) {
                                 // The others learn that nothing of theirs is sure.
                                 fail(open.take());
@@ -164,7 +164,7 @@ struct Member {
 }
 
 impl Member {
-    fn is_not_in(mut self) {
+    fn leave(mut self) {
         self.outcome = None;
     }
 
