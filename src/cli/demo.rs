@@ -221,17 +221,16 @@ async fn furnish(admin: &Admin) -> Result<String, CliError> {
     code.ok_or_else(|| CliError::Server("the demo has no invite".into()))
 }
 
-/// A tenant's settings: its own dialect and SMS provider, the same apps at WeChat, and wide limits, since whoever tries
-/// the demo comes from one address, often with a load generator.
+/// A tenant's settings: its own SMS provider, the same apps at WeChat, and wide limits, since whoever tries the demo comes
+/// from one address, often with a load generator.
 fn settings(tenant: &str) -> Value {
     let rate = |calls: u32| json!({ "calls": calls, "seconds": 60 });
     let app = |id: &str| json!({"app_id": id, "app_secret": accounts::WECHAT_SECRET});
-    let (dialect, sms) = match tenant {
-        "acme" => ("discuzq", gateway_account()),
-        _ => ("standard", tencent_account()),
+    let sms = match tenant {
+        "acme" => gateway_account(),
+        _ => tencent_account(),
     };
     json!({
-        "dialect": dialect,
         "limits": {
             "per_address": rate(60_000),
             "per_username": rate(1_000),

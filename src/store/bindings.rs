@@ -47,6 +47,9 @@ impl OfStore for NotBound {
     }
 }
 
+/// The room that the column has.
+const LONGEST_AVATAR_URL: usize = 512;
+
 /// Something to be bound, to whom, and how.
 struct Binding<'a> {
     transaction: &'a DatabaseTransaction,
@@ -132,6 +135,7 @@ impl TenantDb {
                         address: requester_address,
                     };
                     self.bind_wechat(&binding).await?;
+                    self.show_picture(&binding).await?;
                 }
             }
         }
@@ -160,6 +164,26 @@ impl TenantDb {
             Err(StoreError::Duplicate(DuplicateOf::Phone)) => Err(NotBound::PhoneTaken),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// A user without a picture is shown with WeChat's, by its address at WeChat: nothing is fetched from there.
+    async fn show_picture(&self, binding: &Binding<'_>) -> Result<(), StoreError> {
+        let address = &binding.identity.profile.avatar_url;
+        let is_web_address = address.starts_with("https://") || address.starts_with("http://");
+        let usable = is_web_address
+            && address.len() <= LONGEST_AVATAR_URL
+            && address.bytes().all(|byte| byte.is_ascii_graphic());
+        if !usable {
+            return Ok(());
+        }
+        user::Entity::update_many()
+            .col_expr(user::Column::AvatarUrl, Expr::value(address.as_str()))
+            .filter(user::Column::TenantId.eq(self.tenant.as_i64()))
+            .filter(user::Column::Id.eq(binding.user.as_i64()))
+            .filter(user::Column::AvatarUrl.is_null())
+            .exec(binding.transaction)
+            .await?;
+        Ok(())
     }
 
     async fn bind_wechat(&self, binding: &Binding<'_>) -> Result<(), NotBound> {

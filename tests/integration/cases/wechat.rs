@@ -84,6 +84,13 @@ async fn an_unknown_person_registers_with_a_token_and_logs_in_from_then_on(backe
         let other = user_id(&other);
         assert_ne!(joe, other);
         assert_eq!(name_of(&tenant, &joe).await, "Joe");
+        let profile = tenant.get(&format!("/api/users/{joe}")).await;
+        let picture = profile.expect(200)["data"]["attributes"]["avatarUrl"].clone();
+        let picture = picture.as_str().expect("the picture's address");
+        assert!(
+            picture.starts_with("https://thirdwx.qlogo.cn/"),
+            "{picture}"
+        );
         assert!(name_of(&tenant, &other).await.starts_with("网友"));
     }
 }
