@@ -59,18 +59,33 @@ fn main() {
     );
     beside_hashing(
         &server,
-        cores,
+        (EngineKind::Fast, cores),
         "registrations",
         |round, connection, number| {
             register_request("bench", &format!("u{round}c{connection}n{number}"))
         },
     );
     // Those who registered in the first round.
-    beside_hashing(&server, cores, "logins", |_, connection, _| {
-        login_request("bench", &format!("u0c{connection}n0"))
-    });
+    beside_hashing(
+        &server,
+        (EngineKind::Fast, cores),
+        "logins",
+        |_, connection, _| login_request("bench", &format!("u0c{connection}n0")),
+    );
     refreshes(&server);
     memory(&server, cores);
+    {
+        let server = Server::start_with_reference_engine(&settings);
+        register(&server, "bench", 0, "reference").expect_status(200);
+        beside_hashing(
+            &server,
+            (EngineKind::Reference, cores),
+            "registrations, reference engine,",
+            |round, connection, number| {
+                register_request("bench", &format!("r{round}c{connection}n{number}"))
+            },
+        );
+    }
     refusals(&server);
     drop(server);
     time_to_ready(&settings, &token);
@@ -79,15 +94,14 @@ fn main() {
 /// The bare rate and the rate of calls that hash once each in turn, so that both meet the same machine.
 fn beside_hashing(
     server: &Server,
-    threads: usize,
+    (engine, threads): (EngineKind, usize),
     what: &str,
     make: impl Fn(usize, usize, u64) -> Vec<u8> + Copy + Send + Sync + 'static,
 ) {
     let params = HashParams::new(19_456, 2, 1).expect("valid parameters");
     let mut ratios = Vec::new();
     for round in 0..ROUNDS {
-        let bare = bare_rate(EngineKind::Fast, &params, threads, BARE_SECONDS)
-            .expect("memory for hashing");
+        let bare = bare_rate(engine, &params, threads, BARE_SECONDS).expect("memory for hashing");
         let load = load(
             server,
             CONNECTIONS,
@@ -156,7 +170,7 @@ fn spread(figures: &mut [f64]) -> (f64, f64, f64) {
 }
 
 fn memory(server: &Server, threads: usize) {
-    let base = Server::start_of(&server.settings, 1, 8).peak_kib();
+    let base = Server::start_without_hash_memory(&server.settings).peak_kib();
     let most = base as f64 + threads as f64 * 19_456.0 * 1.2;
     println!(
         "peak memory {:.1} MiB; base with 8 KiB hash blocks {:.1} MiB, base + {threads} x 19 MiB + 20 % = {:.1} MiB",

@@ -81,24 +81,33 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(settings: &Path) -> Self {
-        Self::start_of(settings, 0, 0)
+        Self::start_with(settings, &[])
     }
 
-    /// Starts the server; with `threads` and `memory_kib` other than 0, with so small a hash.
-    pub(crate) fn start_of(settings: &Path, threads: usize, memory_kib: usize) -> Self {
+    /// Starts the server with the portable hash engine.
+    pub(crate) fn start_with_reference_engine(settings: &Path) -> Self {
+        Self::start_with(settings, &[("ENROLL__HASHING__ENGINE", "reference")])
+    }
+
+    /// Starts the server with one hash thread and a hash that takes no memory to speak of.
+    pub(crate) fn start_without_hash_memory(settings: &Path) -> Self {
+        let small = [
+            ("ENROLL__HASHING__THREADS", "1"),
+            ("ENROLL__HASHING__MEMORY_KIB", "8"),
+            ("ENROLL__HASHING__ALLOW_WEAK", "true"),
+        ];
+        Self::start_with(settings, &small)
+    }
+
+    fn start_with(settings: &Path, environment: &[(&str, &str)]) -> Self {
         let begun = Instant::now();
         let mut command = Command::new(env!("CARGO_BIN_EXE_enroll"));
         command
             .arg("--config")
             .arg(settings)
             .arg("serve")
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped());
-        if memory_kib > 0 {
-            command
-                .env("ENROLL__HASHING__THREADS", threads.to_string())
-                .env("ENROLL__HASHING__MEMORY_KIB", memory_kib.to_string())
-                .env("ENROLL__HASHING__ALLOW_WEAK", "true");
-        }
         let mut process = command.spawn().expect("the server starts");
         let mut line = String::new();
         let output = process.stdout.take().expect("its output");

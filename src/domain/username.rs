@@ -65,6 +65,26 @@ impl Username {
         }
     }
 
+    /// The canonical forms under which an existing account may have what somebody typed for its name. Rules that changed
+    /// since the account was made do not matter: they judge new names. Empty when no account can have it.
+    #[must_use]
+    pub fn to_look_up(raw: &str) -> Vec<String> {
+        if raw.len() > max_input_bytes(255) {
+            return Vec::new();
+        }
+        let display = nfc(&without_white_space(raw));
+        let mut forms = Vec::new();
+        for characters in [UsernameCharacters::Identifier, UsernameCharacters::Any] {
+            if let Ok(form) = canonical_form(&display, characters)
+                && !form.is_empty()
+                && !forms.contains(&form)
+            {
+                forms.push(form);
+            }
+        }
+        forms
+    }
+
     fn from_stripped(
         stripped: &str,
         characters: UsernameCharacters,
@@ -353,6 +373,35 @@ mod tests {
         Username::parse(asked, settings).map_or(true, |name| {
             name.canonical == taken.canonical || name.skeleton == taken.skeleton
         })
+    }
+
+    #[test]
+    fn an_existing_name_is_found_in_every_spelling_whatever_the_rules_say_by_now() {
+        for (typed, stored) in [
+            ("ADA", "ada"),
+            (" a d a ", "ada"),
+            ("Résumé", "résumé"),
+            ("re\u{301}sume\u{301}", "résumé"),
+            ("ａｄａ", "ada"),
+            ("李雷😀", "李雷😀"),
+            (
+                "a name that is longer than any tenant's rule",
+                "anamethatislongerthananytenant'srule",
+            ),
+        ] {
+            let forms = Username::to_look_up(typed);
+            assert!(
+                forms.iter().any(|form| form == stored),
+                "{typed}: {forms:?}"
+            );
+        }
+        for nobodys in ["", "   ", "\u{202e}ada", "a\u{0}da", &"x".repeat(5000)] {
+            assert_eq!(
+                Username::to_look_up(nobodys),
+                Vec::<String>::new(),
+                "{nobodys:?}"
+            );
+        }
     }
 
     #[test]

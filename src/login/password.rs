@@ -122,10 +122,9 @@ async fn find(
     rules: &TenantRules,
     typed: &str,
 ) -> Result<Option<Login>, LoginError> {
-    let name = Username::parse(typed, &rules.settings).ok();
     let phone = PhoneNumber::parse(typed, &rules.settings.sms_rules.country_code);
-    let mut names = Vec::new();
-    names.extend(name.as_ref().map(|name| LoginName::Name(name.canonical())));
+    let forms = Username::to_look_up(typed);
+    let mut names: Vec<_> = forms.iter().map(|form| LoginName::Name(form)).collect();
     names.extend(phone.as_ref().map(LoginName::Phone));
     Ok(tools.db.find_login(&names).await?)
 }
@@ -215,8 +214,10 @@ impl<'a> Attempt<'a> {
         let number = PhoneNumber::parse(typed, &rules.settings.sms_rules.country_code);
         let name = match number {
             Some(number) => number.as_e164().to_owned(),
-            None => Username::parse(typed, &rules.settings)
-                .map_or_else(|_| typed.to_owned(), |name| name.canonical().to_owned()),
+            None => {
+                let forms = Username::to_look_up(typed).into_iter();
+                forms.last().unwrap_or_else(|| typed.to_owned())
+            }
         };
         let network = network(address);
         let is_known = login.is_some_and(|login| login.user.last_login_ip == address.to_string());
