@@ -147,7 +147,13 @@ async fn join<T, E: OfStore>(
 /// Whether SQLite may have undone the whole transaction with the statement that failed (a full disk, a failed read or
 /// write, an interrupt): its documentation of `ROLLBACK`, "Response To Errors Within A Transaction".
 fn may_have_ended_all(error: &StoreError) -> bool {
-    !matches!(error, StoreError::Duplicate(_) | StoreError::Corrupt(_))
+    !matches!(
+        error,
+        StoreError::Duplicate(_)
+            | StoreError::GaveWay
+            | StoreError::Corrupt(_)
+            | StoreError::NoEntropy(_)
+    )
 }
 
 fn fail(batch: Option<Batch>) {
@@ -301,6 +307,25 @@ mod tests {
         let sqls: Vec<String> = (0..32).map(|number| insert(number / 2)).collect();
         let done = join_all(sqls.iter().map(|sql| write(&ground.connection, sql))).await;
         assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 16);
+        assert_eq!(count(&ground.connection).await, 16);
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_gives_way_costs_nobody_their_batch() {
+        let ground = ground().await;
+        let giving_way = async {
+            let begin = async || ground.connection.begin().await;
+            let work = async |transaction: &DatabaseTransaction| -> Result<(), StoreError> {
+                transaction.execute_unprepared(&insert(1000)).await?;
+                Err(StoreError::GaveWay)
+            };
+            ground.connection.write("test", Entropy, begin, work).await
+        };
+        let sqls: Vec<String> = (0..16).map(insert).collect();
+        let others = join_all(sqls.iter().map(|sql| write(&ground.connection, sql)));
+        let (others, gave_way) = futures_util::join!(others, giving_way);
+        assert!(matches!(gave_way, Err(StoreError::GaveWay)));
+        assert!(others.iter().all(Result::is_ok), "{others:?}");
         assert_eq!(count(&ground.connection).await, 16);
     }
 
