@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, DatabaseConnectionType, DatabaseTransaction, DbBackend, IsolationLevel,
+    ConnectOptions, DatabaseConnectionType, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use sqlx::pool::PoolOptions;
@@ -155,7 +155,7 @@ pub async fn open(
                 });
         }
     }
-    let pool = tokio::time::timeout(bounds.acquire_timeout, Pool::open(options))
+    let pool = tokio::time::timeout(bounds.acquire_timeout, open_pool(options, backend))
         .await
         .map_err(|_| StoreError::Unavailable("no connection in time".into()))?
         // The driver quotes an address that it cannot read, with its password.
@@ -172,6 +172,26 @@ pub async fn open(
         clock,
         metrics,
     })
+}
+
+/// Opens a pool. While another process gives a new SQLite file its journal, the file is locked, and SQLite does not wait
+/// for that by itself: tried again until the caller's time is over.
+async fn open_pool(options: ConnectOptions, backend: Backend) -> Result<Pool, DbErr> {
+    loop {
+        match Box::pin(Pool::open(options.clone())).await {
+            Err(error) if backend == Backend::Sqlite && is_locked(&error) => {
+                tokio::time::sleep(LOCKED_PAUSE).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+const LOCKED_PAUSE: Duration = Duration::from_millis(20);
+
+/// Whether SQLite says that the database is locked (result code 5, SQLITE_BUSY).
+fn is_locked(error: &DbErr) -> bool {
+    error.to_string().contains("(code: 5)")
 }
 
 /// How long a connection may take for a sign of life: less than a caller waits for a connection, so that one that is
