@@ -46,6 +46,7 @@ struct BenchArgs {
 enum EngineArg {
     Fast,
     Reference,
+    ReferencePlain,
 }
 
 #[derive(Debug, Args)]
@@ -77,6 +78,7 @@ fn bench(args: &BenchArgs, settings: &HashingSettings) -> Result<(), CliError> {
     let kind = match args.engine {
         Some(EngineArg::Fast) => EngineKind::Fast,
         Some(EngineArg::Reference) => EngineKind::Reference,
+        Some(EngineArg::ReferencePlain) => EngineKind::ReferencePlain,
         None => engine_of(settings)?,
     };
     let params = HashParams::new(settings.memory_kib, settings.iterations, settings.lanes)

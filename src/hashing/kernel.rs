@@ -18,6 +18,9 @@ pub enum EngineKind {
     Fast,
     /// Crate `argon2` of the RustCrypto project: portable.
     Reference,
+    /// The same through its plain interface, which takes fresh memory for each hash: what a server does that thinks no
+    /// further. For comparison.
+    ReferencePlain,
 }
 
 impl EngineKind {
@@ -27,6 +30,7 @@ impl EngineKind {
         match self {
             Self::Fast => "fast",
             Self::Reference => "reference",
+            Self::ReferencePlain => "reference-plain",
         }
     }
 }
@@ -42,6 +46,8 @@ pub(super) enum Kernel {
     Fast(Box<Hasher>),
     /// Written over by each hash; never freed or grown in between.
     Reference(Vec<Block>),
+    /// Keeps nothing.
+    ReferencePlain,
 }
 
 impl Kernel {
@@ -54,6 +60,7 @@ impl Kernel {
                 Ok(Self::Fast(Box::new(hasher)))
             }
             EngineKind::Reference => Ok(Self::Reference(blocks(params.block_count())?)),
+            EngineKind::ReferencePlain => Ok(Self::ReferencePlain),
         }
     }
 
@@ -67,8 +74,10 @@ impl Kernel {
     ) -> Result<(), EngineError> {
         match self {
             Self::Fast(hasher) => fill_fast(hasher, params, password, salt, hash),
+            Self::ReferencePlain => reference(params)
+                .hash_password_into(password, salt, hash)
+                .map_err(|_| EngineError::Refused),
             Self::Reference(kept) => {
-                let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
                 let count = params.block_count();
                 let mut larger;
                 let blocks = match kept.get_mut(..count) {
@@ -78,7 +87,7 @@ impl Kernel {
                         larger.as_mut_slice()
                     }
                 };
-                argon2
+                reference(params)
                     .hash_password_into_with_memory(password, salt, hash, blocks)
                     .map_err(|_| EngineError::Refused)
             }
@@ -90,6 +99,7 @@ impl Kernel {
         match self {
             Self::Fast(hasher) => hasher.reserved_blocks().saturating_mul(Block::SIZE),
             Self::Reference(blocks) => blocks.len().saturating_mul(Block::SIZE),
+            Self::ReferencePlain => 0,
         }
     }
 }
@@ -119,6 +129,10 @@ fn blocks(count: usize) -> Result<Vec<Block>, EngineError> {
         .map_err(|_| EngineError::OutOfMemory)?;
     blocks.resize(count, Block::new());
     Ok(blocks)
+}
+
+fn reference(params: &Params) -> Argon2<'static> {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
 }
 
 /// The same parameters in the fast crate's terms.
@@ -237,17 +251,18 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn both_codes_compute_one_function(
+        fn all_codes_compute_one_function(
             memory_kib in 8_u32..200, iterations in 1_u32..4, lanes in 1_u32..3, length in 16_usize..65,
             password in prop::collection::vec(any::<u8>(), 0..200), salt in prop::collection::vec(any::<u8>(), 8..48),
         ) {
             let params = Params::new(memory_kib.max(8 * lanes), iterations, lanes, Some(length)).unwrap();
-            let hashes = [EngineKind::Fast, EngineKind::Reference].map(|kind| {
+            let hashes = [EngineKind::Fast, EngineKind::Reference, EngineKind::ReferencePlain].map(|kind| {
                 let mut hash = vec![0; length];
                 Kernel::new(kind, &params).unwrap().fill(&params, &password, &salt, &mut hash).unwrap();
                 hash
             });
             prop_assert_eq!(&hashes[0], &hashes[1]);
+            prop_assert_eq!(&hashes[0], &hashes[2]);
         }
     }
 }

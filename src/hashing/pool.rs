@@ -369,9 +369,14 @@ pub fn choose_engine(
     entropy: Entropy,
     metrics: &Metrics,
 ) -> Result<EngineKind, HashingError> {
-    if setting == EngineSetting::Reference {
-        metrics.hash_engine(EngineKind::Reference.as_str(), false);
-        return Ok(EngineKind::Reference);
+    let pinned = match setting {
+        EngineSetting::Reference => Some(EngineKind::Reference),
+        EngineSetting::ReferencePlain => Some(EngineKind::ReferencePlain),
+        EngineSetting::Auto | EngineSetting::Fast => None,
+    };
+    if let Some(kind) = pinned {
+        metrics.hash_engine(kind.as_str(), false);
+        return Ok(kind);
     }
     let random = entropy
         .bytes()

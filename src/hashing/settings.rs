@@ -8,7 +8,7 @@ use super::params::HashParams;
 
 /// Which code computes hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum EngineSetting {
     /// The fast one, unless it fails its check at start.
     Auto,
@@ -16,6 +16,8 @@ pub enum EngineSetting {
     Fast,
     /// The reference.
     Reference,
+    /// The reference with fresh memory for each hash, for comparison.
+    ReferencePlain,
 }
 
 /// Section `[hashing]`.
