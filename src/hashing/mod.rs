@@ -14,6 +14,7 @@
 
 pub mod engine;
 pub mod kernel;
+mod outbox;
 pub mod params;
 pub mod pool;
 mod queue;

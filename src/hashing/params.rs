@@ -64,6 +64,11 @@ impl HashParams {
             && stored.hash.len() == HASH_BYTES
     }
 
+    /// Whether this stored string was made with these parameters.
+    pub(super) fn made_string(&self, stored: &str) -> bool {
+        StoredHash::parse(stored).is_some_and(|stored| self.made(&stored))
+    }
+
     /// The PHC string of a hash made with these parameters; `None` if it would not fit the format,
     /// which does not happen with a salt and a hash of our lengths.
     pub(super) fn phc(&self, salt: &[u8; SALT_BYTES], hash: &[u8; HASH_BYTES]) -> Option<String> {

@@ -14,6 +14,7 @@ use tokio::time::timeout_at;
 
 use super::engine::{Engine, EngineError, PasswordHash, Verified};
 use super::kernel::{self, EngineKind};
+use super::outbox::{Finished, Outbox};
 use super::params::{BadParams, HashParams, SALT_BYTES};
 use super::queue::{Answer, Bounds, Claim, Customer, Job, NotQueued, Queue, Task};
 use super::settings::{EngineSetting, HashingSettings};
@@ -92,6 +93,7 @@ struct Inner {
 /// What callers and threads have in common.
 struct Shared {
     queue: Queue,
+    outbox: Outbox,
     clock: Clock,
     entropy: Entropy,
     metrics: Metrics,
@@ -134,6 +136,7 @@ impl HashPool {
                 total: settings.queue,
                 per_tenant: settings.queue_per_tenant,
             }),
+            outbox: Outbox::default(),
             clock,
             entropy,
             metrics,
@@ -443,12 +446,21 @@ impl Worker {
 
     /// Serves the queue until it is closed and empty.
     fn work(&mut self) {
-        while let Some(job) = self.shared.queue.pop() {
+        while let Some(job) = self.next_job() {
             self.shared
                 .metrics
                 .hash_queue_depth(self.shared.queue.depth());
             self.serve(job);
         }
+    }
+
+    /// The next job; nobody's answer is kept back while a thread waits for one.
+    fn next_job(&self) -> Option<Job> {
+        let Shared { queue, outbox, .. } = &*self.shared;
+        queue.try_pop().or_else(|| {
+            outbox.empty();
+            queue.pop()
+        })
     }
 
     /// Hashes one password, unless it is too late or nobody waits for it any more.
@@ -471,18 +483,24 @@ impl Worker {
             ..
         } = job;
         let password = password.expose_secret().as_bytes();
-        // Whoever left while the hash ran does not want it.
-        match task {
-            Task::Hash(answer) => {
-                let hash = self.hash(tenant, password, start);
-                let _ = answer.send(hash);
-            }
+        let finished = match task {
+            Task::Hash(answer) => Finished::Hash(answer, self.hash(tenant, password, start)),
             Task::Verify(stored, answer) => {
                 let stored = stored.as_ref().map(ExposeSecret::expose_secret);
+                if stored.is_some_and(|stored| !self.params.made_string(stored)) {
+                    // A hash from elsewhere may be dear; nobody's answer is kept back for that long.
+                    self.shared.outbox.empty();
+                }
                 let verified = self.timed(tenant, start, |engine| engine.verify(password, stored));
-                let _ = answer.send(verified);
+                Finished::Verify(answer, verified)
             }
-        }
+        };
+        let shared = &self.shared;
+        let waiting = shared.queue.waiting_of(tenant);
+        let mean = Duration::from_nanos(shared.mean_nanos.load(Ordering::Relaxed));
+        shared
+            .outbox
+            .put(finished, waiting, shared.clock.monotonic(), mean);
     }
 
     fn hash(

@@ -179,6 +179,11 @@ impl Queue {
         Ok(())
     }
 
+    /// The job whose turn is next, if one waits.
+    pub(super) fn try_pop(&self) -> Option<Job> {
+        self.line().next()
+    }
+
     /// Waits for the job whose turn is next; `None` once the queue is closed and empty.
     pub(super) fn pop(&self) -> Option<Job> {
         let mut line = self.line();
@@ -199,6 +204,11 @@ impl Queue {
     /// How many jobs wait.
     pub(super) fn depth(&self) -> usize {
         self.line().waiting()
+    }
+
+    /// How many jobs of a tenant wait.
+    pub(super) fn waiting_of(&self, tenant: TenantId) -> usize {
+        self.line().waiting_of(tenant)
     }
 
     /// At most how many jobs would have their turn before a new one of this customer.
@@ -232,8 +242,11 @@ impl Line {
     }
 
     fn has_room(&self, bounds: Bounds, tenant: TenantId) -> bool {
-        let own = self.logins.of(tenant) + self.registrations.of(tenant);
-        self.waiting() < bounds.total && own < bounds.per_tenant
+        self.waiting() < bounds.total && self.waiting_of(tenant) < bounds.per_tenant
+    }
+
+    fn waiting_of(&self, tenant: TenantId) -> usize {
+        self.logins.of(tenant) + self.registrations.of(tenant)
     }
 
     fn drop_abandoned(&mut self) {

@@ -5,15 +5,15 @@ use std::net::SocketAddr;
 
 use entity::tenant::{invite_code, user};
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, QuerySelect,
-    sea_query::Expr,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter,
+    QuerySelect, QueryTrait, sea_query::Expr,
 };
 
 use super::bindings::NotBound;
 use super::error::{DuplicateOf, OfStore, StoreError};
 use super::saved_answers::NewSavedAnswer;
 use super::sessions::NewSession;
-use super::tenant_db::TenantDb;
+use super::tenant_db::{TenantDb, execute_together};
 use super::users::User;
 use crate::clock::Timestamp;
 use crate::domain::ids::{InviteId, UserId};
@@ -117,13 +117,12 @@ impl TenantDb {
             let now = self.clock.now();
             let invite = self.spend_invite(transaction, account.invite, now).await?;
             fail::fail_point!("after_invite_spend");
-            let row = self.insert_user(transaction, account, &invite, now).await?;
+            let row = self.user_row(account, &invite, now)?;
             let id = UserId::from_i64(row.id);
+            self.insert_user(transaction, &row, account.session, now)
+                .await?;
             self.bind(transaction, id, account.requester.ip(), account.proofs)
                 .await?;
-            if let Some(session) = account.session {
-                self.insert_session(transaction, id, session, now).await?;
-            }
             if let Some(answer) = account.answer {
                 self.insert_answer(transaction, answer, id, now)
                     .await
@@ -195,19 +194,18 @@ impl TenantDb {
         })
     }
 
-    async fn insert_user(
+    fn user_row(
         &self,
-        transaction: &DatabaseTransaction,
         account: &NewAccount<'_>,
         invite: &SpentInvite,
         now: Timestamp,
-    ) -> Result<user::Model, NotMade> {
+    ) -> Result<user::Model, StoreError> {
         let address = account.requester.ip().to_string();
         let member = match account.invite {
             Invitation::Member(member) => Some(member.as_i64()),
             _ => invite.issued_by,
         };
-        let row = user::Model {
+        Ok(user::Model {
             tenant_id: self.tenant.as_i64(),
             id: self.new_id()?,
             username: account.username.canonical().to_owned(),
@@ -228,12 +226,27 @@ impl TenantDb {
             group_id: invite.group_id.unwrap_or(account.group_id),
             avatar_url: None,
             refuse_message: None,
-        };
-        user::Entity::insert(user::ActiveModel::from(row.clone()))
-            .exec_without_returning(transaction)
+        })
+    }
+
+    /// The user and the first session, in one go where the database can.
+    async fn insert_user(
+        &self,
+        transaction: &DatabaseTransaction,
+        row: &user::Model,
+        session: Option<&NewSession>,
+        now: Timestamp,
+    ) -> Result<(), NotMade> {
+        let backend = transaction.get_database_backend();
+        let mut inserts =
+            vec![user::Entity::insert(user::ActiveModel::from(row.clone())).build(backend)];
+        if let Some(session) = session {
+            let id = UserId::from_i64(row.id);
+            inserts.push(self.session_insert(id, session, now).build(backend));
+        }
+        execute_together(transaction, inserts)
             .await
-            .map_err(name_taken)?;
-        Ok(row)
+            .map_err(name_taken)
     }
 }
 

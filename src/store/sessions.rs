@@ -2,7 +2,7 @@
 
 use entity::tenant::{session, user};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DatabaseTransaction, DeleteMany, EntityTrait, ExprTrait,
+    ActiveValue::Set, ColumnTrait, DatabaseTransaction, DeleteMany, EntityTrait, ExprTrait, Insert,
     JoinType, QueryFilter, QuerySelect, RelationDef, UpdateMany, sea_query::Expr,
 };
 
@@ -228,6 +228,18 @@ impl TenantDb {
         new: &NewSession,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        self.session_insert(user, new, now)
+            .exec_without_returning(transaction)
+            .await?;
+        Ok(())
+    }
+
+    pub(super) fn session_insert(
+        &self,
+        user: UserId,
+        new: &NewSession,
+        now: Timestamp,
+    ) -> Insert<session::ActiveModel> {
         session::Entity::insert(session::ActiveModel {
             tenant_id: Set(self.tenant.as_i64()),
             id: Set(new.id.to_string()),
@@ -241,9 +253,6 @@ impl TenantDb {
             refreshed_at: Set(now.as_millis()),
             expires_at: Set(new.expires_at.as_millis()),
         })
-        .exec_without_returning(transaction)
-        .await?;
-        Ok(())
     }
 
     pub(super) async fn delete_sessions_of(

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbBackend,
+    ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbBackend, DbErr,
     Statement, TransactionTrait,
 };
 
@@ -146,4 +146,28 @@ impl TenantDb {
         transaction.execute_raw(name).await?;
         Ok(())
     }
+}
+
+/// Runs statements that write, of which the caller wants no rows: one after the other, but in one go on SQLite, where each
+/// go means two changes of thread.
+pub(super) async fn execute_together(
+    transaction: &DatabaseTransaction,
+    statements: Vec<Statement>,
+) -> Result<(), DbErr> {
+    let backend = transaction.get_database_backend();
+    if backend != DbBackend::Sqlite {
+        for statement in statements {
+            transaction.execute_raw(statement).await?;
+        }
+        return Ok(());
+    }
+    let mut sqls = Vec::new();
+    let mut values = Vec::new();
+    for statement in statements {
+        sqls.push(statement.sql);
+        values.extend(statement.values.into_iter().flat_map(|values| values.0));
+    }
+    let all = Statement::from_sql_and_values(backend, sqls.join("; "), values);
+    transaction.execute_raw(all).await?;
+    Ok(())
 }
