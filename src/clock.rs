@@ -74,7 +74,7 @@ impl Clock {
 pub struct Entropy;
 
 /// The operating system gave no random bytes; nothing secret can be made.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("the operating system gave no random bytes")]
 pub struct NoEntropy;
 

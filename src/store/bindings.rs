@@ -14,6 +14,7 @@ use sea_orm::{
 use serde_json::json;
 
 use super::error::{DuplicateOf, OfStore, StoreError};
+use super::lookups::{Answers, Line, Lines, Lookup};
 use super::tenant_audit::TenantAudit;
 use super::tenant_db::TenantDb;
 use crate::domain::identity::{WechatIdentity, WechatProfile};
@@ -66,6 +67,34 @@ enum Person {
     AnothersStill,
 }
 
+/// Users whom WeChat has given a name at all apps of one owner.
+pub(super) struct UnionIdLookup;
+
+impl Lookup for UnionIdLookup {
+    type Key = UserId;
+    type Found = String;
+    const OPERATION: &'static str = "find_union_id";
+
+    fn line(lines: &Lines) -> &Line<Self> {
+        &lines.union_ids
+    }
+
+    async fn query(db: &TenantDb, users: &[UserId]) -> Result<Answers<Self>, StoreError> {
+        let reader = db.reader().await?;
+        let rows = union_id::Entity::find()
+            .filter(union_id::Column::TenantId.eq(db.tenant.as_i64()))
+            .filter(union_id::Column::UserId.is_in(users.iter().map(|user| user.as_i64())))
+            // The first of a user's names wins: it is put in last.
+            .order_by_desc(union_id::Column::UnionId)
+            .all(&reader.executor())
+            .await?;
+        let found = rows
+            .into_iter()
+            .map(|row| (UserId::from_i64(row.user_id), Ok(row.union_id)));
+        Ok(found.collect())
+    }
+}
+
 impl TenantDb {
     /// The user to whom a WeChat account belongs: known by the app's own name for it, or as a person.
     ///
@@ -96,18 +125,7 @@ impl TenantDb {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn find_union_id(&self, user: UserId) -> Result<Option<String>, StoreError> {
-        self.connection
-            .within("find_union_id", async {
-                let reader = self.reader().await?;
-                let row = union_id::Entity::find()
-                    .filter(union_id::Column::TenantId.eq(self.tenant.as_i64()))
-                    .filter(union_id::Column::UserId.eq(user.as_i64()))
-                    .order_by_asc(union_id::Column::UnionId)
-                    .one(&reader.executor())
-                    .await?;
-                Ok(row.map(|row| row.union_id))
-            })
-            .await
+        self.look_up::<UnionIdLookup>(user).await
     }
 
     /// Binds all proofs. After an error the transaction must be rolled back.

@@ -12,7 +12,7 @@ use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
 use super::error::{DuplicateOf, OfStore, StoreError};
-use super::group_commit::GroupCommit;
+use super::group_commit::{GroupCommit, Undo};
 use super::pool::Pool;
 use super::reachability::Reachability;
 use super::settings::{Backend, DatabaseSettings, DatabaseUrl};
@@ -285,13 +285,14 @@ impl Connection {
         entropy: Entropy,
         begin: impl AsyncFn() -> Result<DatabaseTransaction, StoreError>,
         work: impl AsyncFn(&DatabaseTransaction) -> Result<T, E>,
+        undo: Undo,
     ) -> Result<T, E> {
         self.within(operation, async {
             let mut attempt = 0;
             loop {
                 attempt += 1;
                 let outcome = match &self.group_commit {
-                    Some(group) => group.write(&begin, &work).await,
+                    Some(group) => group.write(&begin, &work, undo).await,
                     None => in_transaction(&begin, &work).await,
                 };
                 let again = match &outcome {

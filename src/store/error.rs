@@ -3,7 +3,7 @@
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
 /// A database operation failed. Its texts are for the log; no answer ever holds one.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database did not answer in time, refuses connections, or cannot write now. Trying later may help.
     #[error("database unavailable: {0}")]

@@ -2,7 +2,7 @@
 //! wait for the disk.
 //!
 //! Each writer does its own work, one after the other, under one lock: the first in the transaction itself, those behind
-//! it in savepoints of their own, so that each is kept or undone alone. Then it takes its place at the end of the line for
+//! it in savepoints of their own or in scripts that undo themselves ([`Undo`]), so that each is kept or undone alone. Then it takes its place at the end of the line for
 //! the lock again. Whoever reaches the front and finds the batch open commits it for all. So a batch takes in who waits
 //! already and nobody who comes later, and a writer alone waits for nobody. Nobody is answered before the commit.
 //!
@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use sea_orm::{DatabaseTransaction, TransactionTrait};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, MutexGuard, watch};
 
 use super::error::{OfStore, StoreError};
 use crate::telemetry::metrics::Metrics;
@@ -40,6 +40,15 @@ enum Outcome {
     Failed,
 }
 
+/// How the work of a writer comes to nothing when it fails, without a trace in the batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Undo {
+    /// The batch undoes it, by a savepoint around it.
+    BySavepoint,
+    /// It undoes itself, as a single statement does. Given up half-way it cannot, and then the batch fails.
+    ByItself,
+}
+
 impl GroupCommit {
     pub(super) fn new(metrics: Metrics) -> Self {
         Self {
@@ -53,17 +62,21 @@ impl GroupCommit {
         &self,
         begin: &impl AsyncFn() -> Result<DatabaseTransaction, StoreError>,
         work: &impl AsyncFn(&DatabaseTransaction) -> Result<T, E>,
+        undo: Undo,
     ) -> Result<T, E> {
         let (done, member) = {
-            let mut open = self.open.lock().await;
-            match open.as_mut() {
+            let mut open = Open {
+                batch: self.open.lock().await,
+                is_in_doubt: false,
+            };
+            match open.batch.as_mut() {
                 None => {
                     let transaction = begin().await?;
                     // Undone by its drop if the work fails, panics or is given up: nobody else has joined yet.
                     let done = work(&transaction).await?;
                     let outcome = watch::Sender::new(Outcome::Open);
                     let member = self.member(outcome.subscribe());
-                    *open = Some(Batch {
+                    *open.batch = Some(Batch {
                         transaction,
                         writers: 1,
                         outcome,
@@ -71,7 +84,15 @@ impl GroupCommit {
                     (done, member)
                 }
                 Some(batch) => {
-                    let joined = join(batch, work).await;
+                    let joined = match undo {
+                        Undo::BySavepoint => join(batch, work).await,
+                        Undo::ByItself => {
+                            open.is_in_doubt = true;
+                            let joined = work(&batch.transaction).await;
+                            open.is_in_doubt = false;
+                            joined
+                        }
+                    };
                     let member = self.member(batch.outcome.subscribe());
                     match joined {
                         Ok(done) => {
@@ -82,7 +103,7 @@ impl GroupCommit {
                             member.leave();
                             if error.store_error().is_some_and(may_have_ended_all) {
                                 // The others learn that nothing of theirs is sure.
-                                fail(open.take());
+                                fail(open.batch.take());
                             }
                             return Err(error);
                         }
@@ -130,6 +151,21 @@ impl GroupCommit {
                 Err(_) => Outcome::Failed,
             });
         });
+    }
+}
+
+/// The open batch, while a writer works in it.
+struct Open<'a> {
+    batch: MutexGuard<'a, Option<Batch>>,
+    /// The writer's work is half done, and undoes itself only if it is not given up.
+    is_in_doubt: bool,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if self.is_in_doubt {
+            fail(self.batch.take());
+        }
     }
 }
 
@@ -217,7 +253,7 @@ mod tests {
     use futures_util::future::join_all;
     use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
-    use super::StoreError;
+    use super::{StoreError, Undo};
     use crate::clock::{Clock, Entropy};
     use crate::store::connection::{Connect, Connection, PoolBounds, open};
     use crate::store::settings::DatabaseUrl;
@@ -265,7 +301,9 @@ mod tests {
             transaction.execute_unprepared(sql).await?;
             Ok(())
         };
-        connection.write("test", Entropy, begin, work).await
+        connection
+            .write("test", Entropy, begin, work, Undo::BySavepoint)
+            .await
     }
 
     fn insert(id: u32) -> String {
@@ -319,7 +357,10 @@ mod tests {
                 transaction.execute_unprepared(&insert(1000)).await?;
                 Err(StoreError::GaveWay)
             };
-            ground.connection.write("test", Entropy, begin, work).await
+            ground
+                .connection
+                .write("test", Entropy, begin, work, Undo::BySavepoint)
+                .await
         };
         let sqls: Vec<String> = (0..16).map(insert).collect();
         let others = join_all(sqls.iter().map(|sql| write(&ground.connection, sql)));
@@ -370,7 +411,9 @@ mod tests {
                 transaction.execute_unprepared(&insert(1)).await?;
                 panic!("in the middle");
             };
-            connection.write("test", Entropy, begin, work).await
+            connection
+                .write("test", Entropy, begin, work, Undo::BySavepoint)
+                .await
         };
         let local = tokio::task::LocalSet::new();
         assert!(

@@ -20,6 +20,7 @@ mod group_commit;
 pub mod identities;
 pub mod invite_codes;
 mod logins;
+mod lookups;
 pub mod moderation;
 pub mod platform_db;
 mod pool;

@@ -7,6 +7,7 @@ use sea_orm::{DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, sea_quer
 
 use super::connection::Connection;
 use super::error::{OfStore, StoreError};
+use super::group_commit::Undo;
 use crate::clock::{Clock, Entropy};
 use crate::domain::ids::RowIds;
 
@@ -52,7 +53,7 @@ impl PlatformDb {
     ) -> Result<T, E> {
         let begin = async || self.connection.begin().await;
         self.connection
-            .write(operation, self.entropy, begin, work)
+            .write(operation, self.entropy, begin, work, Undo::BySavepoint)
             .await
     }
 

@@ -1,19 +1,20 @@
 //! The one write transaction of a registration: spend the invite, insert the user, bind the proofs, begin the session, keep
 //! the answer. All of it is committed before anybody is answered, or none of it happened.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 
 use entity::tenant::{invite_code, user};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter,
-    QuerySelect, QueryTrait, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, ExprTrait,
+    QueryFilter, QuerySelect, QueryTrait, Statement, sea_query::Expr,
 };
 
 use super::bindings::NotBound;
 use super::error::{DuplicateOf, OfStore, StoreError};
 use super::saved_answers::NewSavedAnswer;
 use super::sessions::NewSession;
-use super::tenant_db::{TenantDb, execute_together};
+use super::tenant_db::TenantDb;
 use super::users::User;
 use crate::clock::Timestamp;
 use crate::domain::ids::{InviteId, UserId};
@@ -113,14 +114,19 @@ impl TenantDb {
     /// [`NotMade`]; then nothing was written and no invite was spent. After [`StoreError::Unavailable`] the outcome is
     /// unknown if the database died during the commit: the account exists whole or not at all.
     pub async fn create_account(&self, account: &NewAccount<'_>) -> Result<User, NotMade> {
+        if account.is_plain() {
+            return self.create_plain_account(account).await;
+        }
         self.write("create_account", async |transaction| {
             let now = self.clock.now();
             let invite = self.spend_invite(transaction, account.invite, now).await?;
             fail::fail_point!("after_invite_spend");
             let row = self.user_row(account, &invite, now)?;
             let id = UserId::from_i64(row.id);
-            self.insert_user(transaction, &row, account.session, now)
-                .await?;
+            for insert in self.inserts(transaction.get_database_backend(), account, &row) {
+                let inserted = transaction.execute_raw(insert).await;
+                inserted.map_err(|error| name_taken(StoreError::from(error).into()))?;
+            }
             self.bind(transaction, id, account.requester.ip(), account.proofs)
                 .await?;
             if let Some(answer) = account.answer {
@@ -229,24 +235,49 @@ impl TenantDb {
         })
     }
 
-    /// The user and the first session, in one go where the database can.
-    async fn insert_user(
+    /// The rows of the user and of the first session, of which the second rests on the first.
+    fn inserts(
         &self,
-        transaction: &DatabaseTransaction,
+        backend: DbBackend,
+        account: &NewAccount<'_>,
         row: &user::Model,
-        session: Option<&NewSession>,
-        now: Timestamp,
-    ) -> Result<(), NotMade> {
-        let backend = transaction.get_database_backend();
-        let mut inserts =
-            vec![user::Entity::insert(user::ActiveModel::from(row.clone())).build(backend)];
-        if let Some(session) = session {
-            let id = UserId::from_i64(row.id);
-            inserts.push(self.session_insert(id, session, now).build(backend));
-        }
-        execute_together(transaction, inserts)
+    ) -> Vec<Statement> {
+        let user = user::Entity::insert(user::ActiveModel::from(row.clone())).build(backend);
+        let session = account.session.map(|session| {
+            let now = Timestamp::from_millis(row.created_at);
+            self.session_insert(UserId::from_i64(row.id), session, now)
+                .build(backend)
+        });
+        std::iter::once(user).chain(session).collect()
+    }
+
+    /// Nothing of it hangs on what the database says in between, so it goes there once.
+    async fn create_plain_account(&self, account: &NewAccount<'_>) -> Result<User, NotMade> {
+        let stored = RefCell::new(None);
+        let statements = || {
+            let row = self.user_row(account, &SpentInvite::default(), self.clock.now())?;
+            let inserts = self.inserts(self.connection.sea_backend(), account, &row);
+            stored.replace(Some(row));
+            fail::fail_point!("before_commit");
+            Ok::<_, NotMade>(inserts)
+        };
+        self.write_at_once("create_account", statements)
             .await
-            .map_err(name_taken)
+            .map_err(name_taken)?;
+        let row = stored.into_inner();
+        let row = row.ok_or_else(|| StoreError::Failed("nothing was inserted".into()))?;
+        Ok(User::try_from(row)?)
+    }
+}
+
+impl NewAccount<'_> {
+    /// Whether it is made of rows of its own alone: nothing is spent, bound or kept.
+    fn is_plain(&self) -> bool {
+        let spends = matches!(
+            self.invite,
+            Invitation::Spend(_) | Invitation::SpendIfUsable(_)
+        );
+        !spends && self.proofs.is_empty() && self.answer.is_none()
     }
 }
 
@@ -259,10 +290,10 @@ fn with_phone(user: User, proofs: &[Proof]) -> User {
     User { phone, ..user }
 }
 
-fn name_taken(error: sea_orm::DbErr) -> NotMade {
-    match StoreError::from(error) {
-        StoreError::Duplicate(DuplicateOf::Name) => NotMade::NameTaken,
-        other => NotMade::Store(other),
+fn name_taken(error: NotMade) -> NotMade {
+    match error {
+        NotMade::Store(StoreError::Duplicate(DuplicateOf::Name)) => NotMade::NameTaken,
+        other => other,
     }
 }
 

@@ -7,6 +7,7 @@ use sea_orm::{
 };
 
 use super::error::StoreError;
+use super::lookups::{Answers, Line, Lines, Lookup};
 use super::tenant_db::TenantDb;
 use super::users::User;
 use crate::clock::Timestamp;
@@ -60,6 +61,50 @@ pub enum Rotation {
     Gone,
 }
 
+/// Sessions that are not over, each with its user.
+pub(super) struct SessionLookup;
+
+impl Lookup for SessionLookup {
+    type Key = SessionId;
+    type Found = Session;
+    const OPERATION: &'static str = "find_session";
+
+    fn line(lines: &Lines) -> &Line<Self> {
+        &lines.sessions
+    }
+
+    async fn query(db: &TenantDb, ids: &[SessionId]) -> Result<Answers<Self>, StoreError> {
+        let now = db.clock.now().as_millis();
+        let reader = db.reader().await?;
+        let rows = session::Entity::find()
+            .join(JoinType::InnerJoin, its_user())
+            .select_also(user::Entity)
+            .filter(session::Column::TenantId.eq(db.tenant.as_i64()))
+            .filter(session::Column::Id.is_in(ids.iter().map(SessionId::to_string)))
+            .filter(session::Column::ExpiresAt.gt(now))
+            .all(&reader.executor())
+            .await?;
+        let found = rows.into_iter().filter_map(|(row, user)| {
+            let id = SessionId::parse(&row.id)?;
+            Some((id, Session::read(id, &row, user?)))
+        });
+        Ok(found.collect())
+    }
+}
+
+impl Session {
+    fn read(id: SessionId, row: &session::Model, user: user::Model) -> Result<Self, StoreError> {
+        Ok(Self {
+            id,
+            user: User::try_from(user)?,
+            generation: row.generation,
+            skipped_generation: row.skipped_generation,
+            confirmed: row.confirmed,
+            expires_at: Timestamp::from_millis(row.expires_at),
+        })
+    }
+}
+
 impl TenantDb {
     /// Begins a session.
     ///
@@ -73,36 +118,12 @@ impl TenantDb {
         .await
     }
 
-    /// The session with this name and its user, unless its time is over. One query.
+    /// The session with this name and its user, unless its time is over. At most one query.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn find_session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
-        let now = self.clock.now().as_millis();
-        self.connection
-            .within("find_session", async {
-                let reader = self.reader().await?;
-                let found = session::Entity::find()
-                    .join(JoinType::InnerJoin, its_user())
-                    .select_also(user::Entity)
-                    .filter(session::Column::TenantId.eq(self.tenant.as_i64()))
-                    .filter(session::Column::Id.eq(id.to_string()))
-                    .filter(session::Column::ExpiresAt.gt(now))
-                    .one(&reader.executor())
-                    .await?;
-                let Some((row, Some(user))) = found else {
-                    return Ok(None);
-                };
-                Ok(Some(Session {
-                    id,
-                    user: User::try_from(user)?,
-                    generation: row.generation,
-                    skipped_generation: row.skipped_generation,
-                    confirmed: row.confirmed,
-                    expires_at: Timestamp::from_millis(row.expires_at),
-                }))
-            })
-            .await
+        self.look_up::<SessionLookup>(id).await
     }
 
     /// Notes that an access token of this generation was used: from now on the refresh token before is worth nothing.

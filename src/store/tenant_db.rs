@@ -6,12 +6,14 @@
 use std::sync::Arc;
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbBackend, DbErr,
+    ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbBackend,
     Statement, TransactionTrait,
 };
 
 use super::connection::Connection;
 use super::error::{OfStore, StoreError};
+use super::group_commit::Undo;
+use super::lookups::Lines;
 use super::settings::Backend;
 use crate::clock::{Clock, Entropy};
 use crate::domain::ids::{RowIds, TenantId};
@@ -26,6 +28,7 @@ pub struct TenantDb {
     pub(super) clock: Clock,
     entropy: Entropy,
     ids: Arc<RowIds>,
+    pub(super) lines: Arc<Lines>,
 }
 
 /// A place to read from: the pool itself, or a transaction that has named its tenant.
@@ -60,6 +63,7 @@ impl TenantDb {
             clock,
             entropy,
             ids: Arc::default(),
+            lines: Arc::default(),
         }
     }
 
@@ -126,8 +130,25 @@ impl TenantDb {
         operation: &'static str,
         work: impl AsyncFn(&DatabaseTransaction) -> Result<T, E>,
     ) -> Result<T, E> {
+        let begin = async || self.begin().await;
         self.connection
-            .write(operation, self.entropy, async || self.begin().await, work)
+            .write(operation, self.entropy, begin, work, Undo::BySavepoint)
+            .await
+    }
+
+    /// As [`TenantDb::write`], for statements that are known beforehand and of which the caller wants nothing back: all of
+    /// them, or none. `statements` makes them anew for each attempt.
+    pub(super) async fn write_at_once<E: OfStore>(
+        &self,
+        operation: &'static str,
+        statements: impl Fn() -> Result<Vec<Statement>, E>,
+    ) -> Result<(), E> {
+        let begin = async || self.begin().await;
+        let work = async |transaction: &DatabaseTransaction| {
+            Ok(execute_at_once(transaction, statements()?).await?)
+        };
+        self.connection
+            .write(operation, self.entropy, begin, work, Undo::ByItself)
             .await
     }
 
@@ -148,26 +169,38 @@ impl TenantDb {
     }
 }
 
-/// Runs statements that write, of which the caller wants no rows: one after the other, but in one go on SQLite, where each
-/// go means two changes of thread.
-pub(super) async fn execute_together(
+/// Runs statements one after the other; on SQLite in one go, since each go means two changes of thread, and so that they
+/// leave nothing behind in their transaction if one of them fails.
+async fn execute_at_once(
     transaction: &DatabaseTransaction,
-    statements: Vec<Statement>,
-) -> Result<(), DbErr> {
+    mut statements: Vec<Statement>,
+) -> Result<(), StoreError> {
     let backend = transaction.get_database_backend();
-    if backend != DbBackend::Sqlite {
+    if backend != DbBackend::Sqlite || statements.len() < 2 {
         for statement in statements {
             transaction.execute_raw(statement).await?;
         }
         return Ok(());
     }
-    let mut sqls = Vec::new();
+    let mut script = vec![format!("SAVEPOINT {SAVEPOINT}")];
     let mut values = Vec::new();
-    for statement in statements {
-        sqls.push(statement.sql);
+    for statement in statements.drain(..) {
+        script.push(statement.sql);
         values.extend(statement.values.into_iter().flat_map(|values| values.0));
     }
-    let all = Statement::from_sql_and_values(backend, sqls.join("; "), values);
-    transaction.execute_raw(all).await?;
-    Ok(())
+    script.push(format!("RELEASE {SAVEPOINT}"));
+    let script = Statement::from_sql_and_values(backend, script.join("; "), values);
+    let Err(error) = transaction.execute_raw(script).await else {
+        return Ok(());
+    };
+    let undo = format!("ROLLBACK TO {SAVEPOINT}; RELEASE {SAVEPOINT}");
+    transaction
+        .execute_unprepared(&undo)
+        .await
+        // Then nothing is known of the transaction any more.
+        .map_err(|_| StoreError::Unavailable(error.to_string()))?;
+    Err(error.into())
 }
+
+/// None of the driver's own names.
+const SAVEPOINT: &str = "at_once";

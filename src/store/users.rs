@@ -8,6 +8,7 @@ use sea_orm::{
 use secrecy::SecretString;
 
 use super::error::StoreError;
+use super::lookups::{Answers, Line, Lines, Lookup};
 use super::tenant_db::TenantDb;
 use crate::clock::Timestamp;
 use crate::domain::ids::{InviteId, UserId};
@@ -129,6 +130,54 @@ fn stored_phone(text: &str) -> Result<PhoneNumber, StoreError> {
     PhoneNumber::from_e164(text).ok_or(StoreError::Corrupt("users.phone"))
 }
 
+/// Names that an account has, or one that looks the same.
+pub(super) struct NameLookup;
+
+/// A name as it is looked up.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct NameKey {
+    canonical: String,
+    skeleton: Option<String>,
+}
+
+impl Lookup for NameLookup {
+    type Key = NameKey;
+    type Found = ();
+    const OPERATION: &'static str = "name_is_taken";
+
+    fn line(lines: &Lines) -> &Line<Self> {
+        &lines.names
+    }
+
+    async fn query(db: &TenantDb, keys: &[NameKey]) -> Result<Answers<Self>, StoreError> {
+        let names = keys.iter().map(|key| key.canonical.as_str());
+        let skeletons: Vec<&str> = keys
+            .iter()
+            .filter_map(|key| key.skeleton.as_deref())
+            .collect();
+        let mut same = Condition::any().add(user::Column::Username.is_in(names));
+        if !skeletons.is_empty() {
+            same = same.add(user::Column::Skeleton.is_in(skeletons));
+        }
+        let reader = db.reader().await?;
+        let rows: Vec<(String, Option<String>)> = db
+            .users()
+            .select_only()
+            .columns([user::Column::Username, user::Column::Skeleton])
+            .filter(same)
+            .into_tuple()
+            .all(&reader.executor())
+            .await?;
+        let is_taken = |key: &&NameKey| {
+            rows.iter().any(|(name, skeleton)| {
+                *name == key.canonical || (skeleton.is_some() && *skeleton == key.skeleton)
+            })
+        };
+        let taken = keys.iter().filter(is_taken);
+        Ok(taken.map(|key| (key.clone(), Ok(()))).collect())
+    }
+}
+
 impl TenantDb {
     /// The user with this number.
     ///
@@ -153,25 +202,11 @@ impl TenantDb {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn name_is_taken(&self, name: &Username) -> Result<bool, StoreError> {
-        let mut same = Condition::any().add(user::Column::Username.eq(name.canonical()));
-        if let Some(skeleton) = name.skeleton() {
-            same = same.add(user::Column::Skeleton.eq(skeleton));
-        }
-        self.connection
-            .within("name_is_taken", async {
-                let reader = self.reader().await?;
-                let row: Option<i64> = self
-                    .users()
-                    .select_only()
-                    .column(user::Column::Id)
-                    .filter(same)
-                    .limit(1)
-                    .into_tuple()
-                    .one(&reader.executor())
-                    .await?;
-                Ok(row.is_some())
-            })
-            .await
+        let key = NameKey {
+            canonical: name.canonical().to_owned(),
+            skeleton: name.skeleton().map(str::to_owned),
+        };
+        Ok(self.look_up::<NameLookup>(key).await?.is_some())
     }
 
     /// At most `limit` users whose number is greater than `after`, in order of their numbers.

@@ -1,0 +1,179 @@
+//! Look-ups by key: those that come while a query is at work go together in the next one.
+//!
+//! Under load a name's or a session's look-up costs less than the way to the database and back. So there is one query of
+//! a kind at work for a tenant, and whoever comes meanwhile shares the one after it. A look-up alone goes at once, nobody
+//! lingers for company, and no query answers a caller who came after it began: what was committed before the call is seen.
+//!
+//! Refused: a cache of sessions. An ended session must be ended at once, on every replica (decision 0016).
+//!
+//! Bounds: [`MOST`] keys a query; a tenant's permits bound how many wait, the statement timeout how long.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::bindings::UnionIdLookup;
+use super::error::StoreError;
+use super::sessions::SessionLookup;
+use super::tenant_db::TenantDb;
+use super::users::NameLookup;
+
+/// Most keys of one query.
+const MOST: usize = 128;
+
+/// One kind of look-up.
+pub(super) trait Lookup: Sized + 'static {
+    /// What is looked up.
+    type Key: Clone + Eq + Hash + Send + 'static;
+    /// What is found.
+    type Found: Clone + Send + 'static;
+    /// Its name in metrics.
+    const OPERATION: &'static str;
+
+    /// The line of those who wait for it.
+    fn line(lines: &Lines) -> &Line<Self>;
+
+    /// Asks for all keys at once. What is not there is left out; a row that is corrupt spoils its own key alone.
+    fn query(
+        db: &TenantDb,
+        keys: &[Self::Key],
+    ) -> impl Future<Output = Result<Answers<Self>, StoreError>> + Send;
+}
+
+/// What a query came to, by key.
+pub(super) type Answers<L> = HashMap<<L as Lookup>::Key, Result<<L as Lookup>::Found, StoreError>>;
+
+/// One tenant's lines.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    pub(super) sessions: Line<SessionLookup>,
+    pub(super) names: Line<NameLookup>,
+    pub(super) union_ids: Line<UnionIdLookup>,
+}
+
+/// Who waits for one kind of look-up.
+pub(super) struct Line<L: Lookup>(Mutex<Waiting<L>>);
+
+struct Waiting<L: Lookup> {
+    callers: Vec<Caller<L>>,
+    /// A query is at work, and will take them along next.
+    at_work: bool,
+}
+
+struct Caller<L: Lookup> {
+    key: L::Key,
+    answer: oneshot::Sender<Result<Option<L::Found>, StoreError>>,
+}
+
+impl<L: Lookup> Default for Line<L> {
+    fn default() -> Self {
+        Self(Mutex::new(Waiting {
+            callers: Vec::new(),
+            at_work: false,
+        }))
+    }
+}
+
+impl<L: Lookup> std::fmt::Debug for Line<L> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Line").finish_non_exhaustive()
+    }
+}
+
+impl TenantDb {
+    /// Finds one thing, together with whoever asks for the like at the same time.
+    pub(super) async fn look_up<L: Lookup>(
+        &self,
+        key: L::Key,
+    ) -> Result<Option<L::Found>, StoreError> {
+        let (answer, found) = oneshot::channel();
+        if L::line(&self.lines).join(Caller { key, answer }) {
+            // A task of its own: the others' answers do not hang on this caller's patience.
+            tokio::spawn(serve::<L>(self.clone()));
+        }
+        let lost = |_| Err(StoreError::Unavailable("a look-up was lost".into()));
+        found.await.unwrap_or_else(lost)
+    }
+}
+
+/// Asks for all who wait, until nobody does.
+async fn serve<L: Lookup>(db: TenantDb) {
+    let mut turn = Turn {
+        line: L::line(&db.lines),
+        over: false,
+    };
+    while let Some(callers) = turn.next() {
+        let keys = padded(callers.iter().map(|caller| caller.key.clone()).collect());
+        let found = db
+            .connection
+            .within(L::OPERATION, L::query(&db, &keys))
+            .await;
+        for Caller { key, answer } in callers {
+            let own = match &found {
+                Ok(found) => found.get(&key).cloned().transpose(),
+                Err(error) => Err(error.clone()),
+            };
+            // Whoever left does not want it.
+            let _ = answer.send(own);
+        }
+    }
+}
+
+/// As many keys as the next power of two, the last one repeated: few forms of a statement, so that each is prepared once.
+fn padded<K: Clone>(mut keys: Vec<K>) -> Vec<K> {
+    if let Some(last) = keys.last().cloned() {
+        keys.resize(keys.len().next_power_of_two(), last);
+    }
+    keys
+}
+
+/// The task that serves a line.
+struct Turn<'a, L: Lookup> {
+    line: &'a Line<L>,
+    over: bool,
+}
+
+impl<L: Lookup> Turn<'_, L> {
+    fn next(&mut self) -> Option<Vec<Caller<L>>> {
+        let callers = self.line.take();
+        self.over = callers.is_none();
+        callers
+    }
+}
+
+impl<L: Lookup> Drop for Turn<'_, L> {
+    /// After a panic, those who wait learn that nothing comes, and the next one begins anew.
+    fn drop(&mut self) {
+        if !self.over {
+            let mut waiting = self.line.lock();
+            waiting.at_work = false;
+            waiting.callers.clear();
+        }
+    }
+}
+
+impl<L: Lookup> Line<L> {
+    /// Joins the line; tells whether the caller must see to it that the line is served.
+    fn join(&self, caller: Caller<L>) -> bool {
+        let mut waiting = self.lock();
+        waiting.callers.push(caller);
+        !std::mem::replace(&mut waiting.at_work, true)
+    }
+
+    /// Those who go together in the next query; `None` when nobody waits, and then nobody serves the line any more.
+    fn take(&self) -> Option<Vec<Caller<L>>> {
+        let mut waiting = self.lock();
+        if waiting.callers.is_empty() {
+            waiting.at_work = false;
+            return None;
+        }
+        let count = waiting.callers.len().min(MOST);
+        Some(waiting.callers.drain(..count).collect())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting<L>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
