@@ -8,7 +8,7 @@ use super::tools::Tools;
 use crate::domain::ids::SessionId;
 use crate::domain::user_status::UserStatus;
 use crate::store::users::User;
-use crate::token::{Expected, verify_access_token};
+use crate::token::Expected;
 
 /// A user who is logged in.
 #[derive(Debug)]
@@ -37,13 +37,16 @@ pub async fn authenticate(
         aud: rules.key.as_str(),
         tid: rules.id,
     };
-    let told = verify_access_token(
-        &rules.keys.verifying,
-        token.expose_secret(),
-        &expected,
-        tools.clock.now(),
-    )
-    .map_err(|_| CallError::TokenRejected)?;
+    let keys = &rules.keys;
+    let told = keys
+        .known
+        .verify(
+            &keys.verifying,
+            token.expose_secret(),
+            &expected,
+            tools.clock.now(),
+        )
+        .map_err(|_| CallError::TokenRejected)?;
     let session = tools.db.find_session(told.session).await?;
     let session = session
         .filter(|session| session.user.id == told.user_id)

@@ -10,7 +10,7 @@ use crate::domain::ids::TenantId;
 use crate::domain::tenant_key::TenantKey;
 use crate::domain::tenant_settings::TenantSettings;
 use crate::hashing::{Customer, Purpose};
-use crate::token::{SigningKey, VerifyingKey};
+use crate::token::{KnownTokens, SigningKey, VerifyingKey};
 
 /// A tenant's settings and keys, made ready once per version of the settings.
 #[derive(Debug)]
@@ -56,6 +56,8 @@ pub struct TenantKeys {
     pub signing: SigningKey,
     /// The keys whose signatures count.
     pub verifying: Vec<VerifyingKey>,
+    /// The tokens whose signatures were checked a moment ago, of all tenants.
+    pub known: KnownTokens,
     /// The public keys as a JWK set (RFC 7517).
     pub jwks: serde_json::Value,
 }

@@ -47,6 +47,7 @@ use crate::store::settings::{Backend, DatabaseSettings, SharedDatabaseSettings};
 use crate::store::tenant_db::TenantDb;
 use crate::store::tenants::{Placement, TenantRecord};
 use crate::telemetry::metrics::Metrics;
+use crate::token::KnownTokens;
 
 /// What the directory is made of.
 pub struct DirectoryParts {
@@ -150,6 +151,7 @@ impl Directory {
                 Duration::from_millis(settings.invite_hint_ttl_ms),
                 metrics.clone(),
             ),
+            known_tokens: KnownTokens::default(),
             housekeeping: Duration::from_millis(settings.housekeeping_ms),
         };
         let names = Names::new(

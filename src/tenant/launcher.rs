@@ -22,7 +22,7 @@ use crate::store::error::StoreError;
 use crate::store::platform_db::PlatformDb;
 use crate::store::signing_keys::key_context;
 use crate::store::tenants::Placement;
-use crate::token::{Algorithm, SigningKey, VerifyingKey, jwks};
+use crate::token::{Algorithm, KnownTokens, SigningKey, VerifyingKey, jwks};
 
 /// Starts actors on the arbiters.
 #[derive(Clone)]
@@ -33,6 +33,7 @@ pub(super) struct Launcher {
     pub(super) hashing: HashPool,
     pub(super) providers: ProviderClient,
     pub(super) hints: InviteHints,
+    pub(super) known_tokens: KnownTokens,
     pub(super) housekeeping: Duration,
 }
 
@@ -170,6 +171,7 @@ impl Launcher {
         Ok(TenantKeys {
             signing,
             verifying,
+            known: self.known_tokens.clone(),
             jwks: jwks(&public),
         })
     }

@@ -41,7 +41,7 @@ pub struct AccessClaims {
 /// The claims as they stand in the token (RFC 7519, section 4.1; `tid` and `gen` are ours, `sid` is
 /// OpenID Connect's). Reading refuses
 /// floats, lists, nulls, numbers in place of strings, and members that occur twice.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct WireClaims {
     pub(super) iss: String,
     pub(super) aud: String,

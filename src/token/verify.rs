@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::domain::ids::{SessionId, TenantId, UserId};
 
 /// Longer tokens are refused unread; ours stay below 1 KiB.
-const MAX_TOKEN_BYTES: usize = 8 * 1024;
+pub(super) const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// How far the clocks of two replicas may stand apart, in seconds (`docs/threats.md`, row 50).
 const LEEWAY_SECONDS: i64 = 60;
@@ -49,16 +49,14 @@ pub struct VerifiedAccess {
 #[error("the access token is not accepted")]
 pub struct TokenRejected;
 
-/// Checks a token against a tenant's keys at a moment.
+/// The key that signed a token, and what the token says.
 ///
 /// # Errors
-/// [`TokenRejected`], whatever is wrong.
-pub fn verify_access_token(
-    keys: &[VerifyingKey],
+/// [`TokenRejected`] unless one of the keys did.
+pub(super) fn read_signed<'a>(
+    keys: &'a [VerifyingKey],
     token: &str,
-    expected: &Expected<'_>,
-    now: Timestamp,
-) -> Result<VerifiedAccess, TokenRejected> {
+) -> Result<(&'a VerifyingKey, WireClaims), TokenRejected> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(TokenRejected);
     }
@@ -70,7 +68,7 @@ pub fn verify_access_token(
     let claims = decode::<WireClaims>(token, key.decoding_key(), &signature_only(key))
         .map_err(|_| TokenRejected)?
         .claims;
-    accept(&claims, expected, now).ok_or(TokenRejected)
+    Ok((key, claims))
 }
 
 /// Whether the header is one of ours, made with this key. Extensions we would have to understand
@@ -99,7 +97,12 @@ fn signature_only(key: &VerifyingKey) -> Validation {
     validation
 }
 
-fn accept(claims: &WireClaims, expected: &Expected<'_>, now: Timestamp) -> Option<VerifiedAccess> {
+/// What the claims come to at a moment; `None` if they are not to be accepted.
+pub(super) fn accept(
+    claims: &WireClaims,
+    expected: &Expected<'_>,
+    now: Timestamp,
+) -> Option<VerifiedAccess> {
     let now = now.as_seconds();
     let latest_start = now.saturating_add(LEEWAY_SECONDS);
     let addressed_to_us = claims.iss == expected.iss
@@ -136,11 +139,12 @@ mod tests {
     use secrecy::ExposeSecret;
     use serde_json::{Value, json};
 
-    use super::{Expected, TokenRejected, VerifiedAccess, verify_access_token};
+    use super::{Expected, TokenRejected, VerifiedAccess};
     use crate::clock::Timestamp;
     use crate::domain::ids::{SessionId, TenantId, UserId};
     use crate::token::issue::{AccessClaims, sign_access_token};
     use crate::token::keys::{Algorithm, NewKey, SigningKey, VerifyingKey};
+    use crate::token::known::KnownTokens;
 
     const NOW: i64 = 1_800_000_000;
     const ALL: [Algorithm; 3] = [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Rs256];
@@ -194,7 +198,7 @@ mod tests {
                 aud: "a",
                 tid: tid(),
             };
-            verify_access_token(
+            KnownTokens::default().verify(
                 &self.keys,
                 token,
                 &expected,
