@@ -36,7 +36,8 @@ pub(super) async fn register(
         Err(refusal) => return call.refuse(&refusal),
     };
     let visit = &call.visit;
-    let outcome = site.directory.register(&visit.tenant, asked).await;
+    // Boxed: a call that ends before this point moves a small future.
+    let outcome = Box::pin(site.directory.register(&visit.tenant, asked)).await;
     let mut response = match outcome.result {
         Ok(tokens) => success(visit, &tokens),
         Err(error) => call.refuse(&error.into()),

@@ -231,7 +231,7 @@ impl Directory {
         let mut standing = None;
         let check = |gate: &Gate, standing: &mut Option<Standing>| {
             gate.limits
-                .check(kind, requester, None)
+                .check(kind, requester, || None)
                 .map(|now| *standing = now)
                 .map_err(|limited| too_many(limited, standing))
         };
@@ -530,13 +530,14 @@ fn judge(
     request: &RegistrationRequest,
     standing: &mut Option<Standing>,
 ) -> Result<Option<Standing>, CallError> {
-    let name = request.registration.username.as_deref().map(|raw| {
+    let name = || {
+        let raw = request.registration.username.as_deref()?;
         // A name that breaks the rules is counted as it was sent.
-        Username::parse(raw, &tenant.record.settings)
-            .map_or_else(|_| raw.to_owned(), |name| name.canonical().to_owned())
-    });
+        let name = Username::parse(raw, &tenant.record.settings);
+        Some(name.map_or_else(|_| raw.to_owned(), |name| name.canonical().to_owned()))
+    };
     gate.limits
-        .check(CallKind::Register, request.requester.ip(), name.as_deref())
+        .check(CallKind::Register, request.requester.ip(), name)
         .map_err(|limited| too_many(limited, standing))
 }
 

@@ -146,7 +146,7 @@ impl RateLimits {
         &self,
         kind: CallKind,
         address: IpAddr,
-        username: Option<&str>,
+        username: impl FnOnce() -> Option<String>,
     ) -> Result<Option<Standing>, Limited> {
         let by_address = |limit, kind| self.check_address(limit, kind, address);
         match kind {
@@ -183,10 +183,11 @@ impl RateLimits {
 
     fn check_registration(
         &self,
-        username: Option<&str>,
+        username: impl FnOnce() -> Option<String>,
         standing: Option<Standing>,
     ) -> Result<Option<Standing>, Limited> {
-        if let (Some(limit), Some(name)) = (&self.username, username)
+        if let Some(limit) = &self.username
+            && let Some(name) = username()
             && let Err(until) = limit.check(self.hasher.hash_one(name))
         {
             let wait = until.wait_time_from(self.clock.now());
@@ -350,22 +351,26 @@ mod tests {
         let limits = rate_limits(limits(2), 100);
         assert!(
             limits
-                .check(CallKind::Register, "2001:db8::1".parse().unwrap(), None)
+                .check(CallKind::Register, "2001:db8::1".parse().unwrap(), || None)
                 .is_ok()
         );
         assert!(
             limits
-                .check(CallKind::Register, "2001:db8::2".parse().unwrap(), None)
+                .check(CallKind::Register, "2001:db8::2".parse().unwrap(), || None)
                 .is_ok()
         );
         let refused = limits
-            .check(CallKind::Register, "2001:db8::3".parse().unwrap(), None)
+            .check(CallKind::Register, "2001:db8::3".parse().unwrap(), || None)
             .unwrap_err();
         assert_eq!(refused.kind, LimitKind::Address);
         assert!(refused.retry_after > Duration::from_secs(60));
         assert!(
             limits
-                .check(CallKind::Register, "2001:db8:0:1::1".parse().unwrap(), None)
+                .check(
+                    CallKind::Register,
+                    "2001:db8:0:1::1".parse().unwrap(),
+                    || None
+                )
                 .is_ok()
         );
     }
@@ -402,7 +407,9 @@ mod tests {
         let limits = rate_limits(off, 10);
         for _ in 0..1000 {
             assert_eq!(
-                limits.check(CallKind::Register, "127.0.0.1".parse().unwrap(), Some("a")),
+                limits.check(CallKind::Register, "127.0.0.1".parse().unwrap(), || Some(
+                    "a".to_owned()
+                )),
                 Ok(None)
             );
         }
@@ -428,23 +435,30 @@ mod tests {
             (CallKind::Call, 3, LimitKind::Call),
         ] {
             for left in (0..calls).rev() {
-                let standing = limits.check(kind, address, Some("a")).unwrap().unwrap();
+                let standing = limits
+                    .check(kind, address, || Some("a".to_owned()))
+                    .unwrap()
+                    .unwrap();
                 assert_eq!(standing.remaining, left, "{kind:?}");
             }
-            let refused = limits.check(kind, address, Some("a")).unwrap_err();
+            let refused = limits
+                .check(kind, address, || Some("a".to_owned()))
+                .unwrap_err();
             assert_eq!(
                 (refused.kind, refused.standing.unwrap().remaining),
                 (limit, 0)
             );
             assert!(
                 limits
-                    .check(kind, "192.0.2.2".parse().unwrap(), None)
+                    .check(kind, "192.0.2.2".parse().unwrap(), || None)
                     .is_ok()
             );
         }
         // The tenant's one registration is still there: no other call counts against it.
-        assert!(limits.check(CallKind::Register, address, None).is_ok());
-        let refused = limits.check(CallKind::Register, address, None).unwrap_err();
+        assert!(limits.check(CallKind::Register, address, || None).is_ok());
+        let refused = limits
+            .check(CallKind::Register, address, || None)
+            .unwrap_err();
         assert_eq!(refused.kind, LimitKind::Tenant);
         assert_eq!(limits.longest_window(), Duration::from_secs(7200));
         let kept = limits.prune().map(|(_, keys)| keys);
