@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 use super::actor::TenantActor;
 use super::invite_hints::InviteHints;
 use super::names::Tenant;
-use super::placement::Databases;
-use super::slot::{Live, Slot};
+use super::placement::{Databases, Opened};
+use super::slot::{Bulkheads, Live, Slot};
 use crate::domain::censor::CensorList;
 use crate::domain::ids::TenantId;
 use crate::hashing::HashPool;
@@ -58,8 +58,8 @@ impl Launcher {
     ) -> Result<(), StoreError> {
         let databases = self.databases.clone();
         self.on_arbiter_of(tenant, async move || {
-            let (db, _) = databases.open(tenant, &placement).await?;
-            db.close().await;
+            let opened = databases.open(tenant, &placement).await?;
+            opened.db.close().await;
             Ok(())
         })
         .await
@@ -95,7 +95,7 @@ impl Launcher {
     async fn start(&self, slot: Arc<Slot>, tenant: &Tenant) -> Result<Live, StoreError> {
         let record = &tenant.record;
         let keys = self.open_keys(record.id).await?;
-        let (db, watch) = self.databases.open(record.id, &record.placement).await?;
+        let Opened { db, share, watch } = self.databases.open(record.id, &record.placement).await?;
         let rules = TenantRules {
             id: record.id,
             key: record.key.clone(),
@@ -112,15 +112,21 @@ impl Launcher {
         };
         let tools = Tools {
             db,
-            hashing: self.hashing.clone(),
+            hashing: self.hashing.for_tenant(),
             providers: self.providers.for_tenant(),
             clock: self.databases.clock.clone(),
             entropy: self.databases.entropy,
+        };
+        let bulkheads = Bulkheads {
+            database: share,
+            hashing: tools.hashing.clone(),
+            providers: tools.providers.clone(),
         };
         let actor = TenantActor::new(
             slot,
             rules,
             tools,
+            bulkheads.clone(),
             self.hints.of(record.id),
             self.housekeeping,
             Arc::clone(&self.databases.master_key),
@@ -128,6 +134,7 @@ impl Launcher {
         );
         Ok(Live {
             address: actor.start(),
+            bulkheads,
             watch,
         })
     }
