@@ -30,7 +30,7 @@ pub enum CallError {
     /// A limiter said no; the wait after which a call may pass.
     #[error("over the limit by {0:?}, retry after {1:?}")]
     TooMany(LimitKind, Duration),
-    /// No place to work, no hash in time, or the tenant's share of the database taken; the wait after which a retry makes sense.
+    /// No permit to work, or no hash in time; the wait after which a retry makes sense.
     #[error("overloaded, retry after {0:?}")]
     Overloaded(Duration),
     /// A database or a provider does not answer in time; the wait after which a retry makes sense.
@@ -81,7 +81,8 @@ impl From<StoreError> for CallError {
                 tracing::warn!(%error, "the tenant's database is unavailable");
                 Self::Unavailable(RETRY_AFTER)
             }
-            StoreError::Busy { retry_after } => Self::Overloaded(retry_after),
+            // As for a connection that does not come free in time: what is in front does not end.
+            StoreError::Busy { retry_after } => Self::Unavailable(retry_after),
             error => Self::internal(&error),
         }
     }

@@ -52,19 +52,33 @@ pub(super) struct TenantActor {
     metrics: Metrics,
 }
 
+/// What an actor is made of.
+pub(super) struct ActorParts {
+    pub(super) slot: Arc<Slot>,
+    pub(super) rules: TenantRules,
+    pub(super) tools: Tools,
+    pub(super) bulkheads: Bulkheads,
+    pub(super) hints: TenantInviteHints,
+    /// The pause between two rounds of removing expired rows.
+    pub(super) housekeeping: Duration,
+    pub(super) master_key: Arc<MasterKey>,
+    pub(super) metrics: Metrics,
+}
+
 type InProgress = Rc<RefCell<HashSet<String>>>;
 
 impl TenantActor {
-    pub(super) fn new(
-        slot: Arc<Slot>,
-        rules: TenantRules,
-        tools: Tools,
-        bulkheads: Bulkheads,
-        hints: TenantInviteHints,
-        housekeeping: Duration,
-        master_key: Arc<MasterKey>,
-        metrics: Metrics,
-    ) -> Self {
+    pub(super) fn new(parts: ActorParts) -> Self {
+        let ActorParts {
+            slot,
+            rules,
+            tools,
+            bulkheads,
+            hints,
+            housekeeping,
+            master_key,
+            metrics,
+        } = parts;
         metrics.actor_launched();
         // Before anybody has the actor's address: who has it may go through the gate.
         slot.open_gate(&rules.settings.limits);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix::{Actor, ArbiterHandle};
 use tokio::sync::oneshot;
 
-use super::actor::TenantActor;
+use super::actor::{ActorParts, TenantActor};
 use super::invite_hints::InviteHints;
 use super::names::Tenant;
 use super::placement::{Databases, Opened};
@@ -122,16 +122,16 @@ impl Launcher {
             hashing: tools.hashing.clone(),
             providers: tools.providers.clone(),
         };
-        let actor = TenantActor::new(
+        let actor = TenantActor::new(ActorParts {
             slot,
             rules,
             tools,
-            bulkheads.clone(),
-            self.hints.of(record.id),
-            self.housekeeping,
-            Arc::clone(&self.databases.master_key),
-            self.databases.metrics.clone(),
-        );
+            bulkheads: bulkheads.clone(),
+            hints: self.hints.of(record.id),
+            housekeeping: self.housekeeping,
+            master_key: Arc::clone(&self.databases.master_key),
+            metrics: self.databases.metrics.clone(),
+        });
         Ok(Live {
             address: actor.start(),
             bulkheads,

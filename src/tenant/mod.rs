@@ -8,8 +8,9 @@
 //! holds more than the permits allow. Refused: `AtomicResponse` and `ResponseActFuture` around I/O, which stop or slow
 //! the whole actor, and `do_send` for work, which forgets its caller.
 //!
-//! May import `registration`, `store`, `hashing`, `provider`, `token`, `domain`, `pressure`, `telemetry` and `clock`. Invariants: at most one
-//! live actor a tenant in this process; limiters outlive the actor; no answer is lost by an eviction.
+//! May import `registration`, `store`, `hashing`, `provider`, `token`, `domain`, `pressure`, `telemetry` and `clock`.
+//! Invariants: at most one live actor a tenant in this process; limiters outlive the actor; no answer is lost by an
+//! eviction.
 
 mod actor;
 pub mod directory;

@@ -3,7 +3,7 @@
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
-use crate::harness::client::{Answer, Request, register};
+use crate::harness::client::{Answer, Request, metric, register};
 use crate::harness::database::{Backend, TestDatabase};
 use crate::harness::ground::{Ground, SHARED, ada, no_limits};
 use crate::harness::load::Load;
@@ -219,7 +219,7 @@ async fn a_tenant_whose_operations_hang_leaves_connections_to_its_neighbour(back
         .set("tenants.arbiters", 1)
         .set("databases.shared.pool_size", 4)
         .set("database.acquire_timeout_ms", 3000)
-        .set("database.statement_timeout_ms", 10_000);
+        .set("database.statement_timeout_ms", 20_000);
     let server = Server::start(options).await;
     let hung = create_tenant(&server, "hung", Placement::Shared(SHARED), no_limits()).await;
     create_tenant(&server, "next", Placement::Shared(SHARED), no_limits()).await;
@@ -230,7 +230,7 @@ async fn a_tenant_whose_operations_hang_leaves_connections_to_its_neighbour(back
     issue_invite(&server, "hung", code).await;
 
     // Half of the pool by default; with the whole of it, nothing is left.
-    for (share, bound, served) in [(Value::Null, 2, true), (json!(4), 4, false)] {
+    for (share, bound, served) in [(Value::Null, 2_u32, true), (json!(4), 4, false)] {
         change_settings(
             &server,
             "hung",
@@ -247,26 +247,35 @@ async fn a_tenant_whose_operations_hang_leaves_connections_to_its_neighbour(back
             .await
             .expect("a transaction");
         holder.execute_unprepared(hold).await.expect("the row");
-        let mut calls = Vec::new();
-        for number in 0..8 {
+        let call = |number: u32| {
             let mut attributes = ada(&format!("bob{bound}x{number}"));
             attributes["code"] = json!("SPRING-FAIR");
-            let request = Request::register("hung", attributes);
-            calls.push(request.begin(server.public()).await.expect("a connection"));
+            Request::register("hung", attributes)
+        };
+        let hashes = metric(&server, "enroll_hashes_total", "").await;
+        let mut calls = Vec::new();
+        for number in 0..bound {
+            let begun = call(number).begin(server.public()).await;
+            calls.push(begun.expect("a connection"));
         }
         until("its whole share hangs", async || {
+            // After the hash a call has one thing left to do: what hangs.
+            let hashed = metric(&server, "enroll_hashes_total", "").await - hashes;
             let now = pressure(&server, "hung").await;
-            let database = resource(&now, "database");
-            let is_full = database["in_use"] == bound && database["waiting"].as_u64() > Some(0);
-            is_full.then_some(())
+            (hashed >= f64::from(bound) && resource(&now, "database")["in_use"] == bound)
+                .then_some(())
         })
         .await;
-        let answer = register(&server, "next", ada(&format!("eve{bound}"))).await;
-        assert_eq!(answer.status == 200, served, "{answer:?}");
+        for number in bound..8 {
+            let begun = call(number).begin(server.public()).await;
+            calls.push(begun.expect("a connection"));
+        }
         assert_eq!(
             limited_by(&server, "hung", "database").await["bound"],
             bound
         );
+        let answer = register(&server, "next", ada(&format!("eve{bound}"))).await;
+        assert_eq!(answer.status == 200, served, "{answer:?}");
         if served {
             assert_eq!(pressure(&server, "next").await["limiting"], Value::Null);
         }
