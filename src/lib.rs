@@ -12,7 +12,8 @@
 //! 7. [`session`]: the gate that every path to a token passes, and the check of tokens that come back;
 //! 8. [`store`], [`hashing`], [`provider`], [`token`]: databases, password hashes, other people's services, signed
 //!    tokens; they never import each other;
-//! 9. [`domain`], [`telemetry`], [`clock`]: parsed values, what operators see, time and randomness.
+//! 9. [`domain`], [`pressure`], [`telemetry`], [`clock`]: parsed values, bulkheads, what operators see, time and
+//!    randomness.
 //!
 //! `docs/architecture.md` walks through them with one request.
 
@@ -25,6 +26,7 @@ pub mod hashing;
 pub mod http;
 pub mod login;
 pub mod membership;
+pub mod pressure;
 pub mod provider;
 pub mod registration;
 pub mod session;

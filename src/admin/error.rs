@@ -59,6 +59,7 @@ impl From<StoreError> for AdminError {
                 tracing::warn!(%error, "a database is unavailable");
                 Self::Unavailable
             }
+            StoreError::Busy { .. } => Self::Unavailable,
             error => {
                 tracing::error!(%error, "an administrator's wish failed by a fault of ours");
                 Self::Internal

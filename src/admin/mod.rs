@@ -2,7 +2,7 @@
 //!
 //! Taken: use cases over the platform database and the tenants' actors, so that API, console and declared files share
 //! them. Refused: handlers that write to a database themselves. May import `tenant`, `registration`, `store`, `token`,
-//! `domain`, `telemetry` and `clock`.
+//! `domain`, `pressure`, `telemetry` and `clock`.
 //!
 //! Invariants: a change is in force in this process before its caller is answered; the audit holds no secret.
 
@@ -13,6 +13,7 @@ mod create_tenant;
 pub mod error;
 mod invites;
 mod list_users;
+mod pressure;
 mod read_settings;
 
 pub use self::authenticate::{AdministratorToken, create_administrator};
@@ -114,7 +115,7 @@ impl Admin {
         }
     }
 
-    /// The tenant as this process knows it, for questions to its actor.
+    /// The tenant as this process knows it, live or not.
     async fn live_tenant(&self, key: &TenantKey) -> Result<Arc<Tenant>, AdminError> {
         let tenant = self.directory.find(key).await?;
         tenant

@@ -11,6 +11,7 @@ pub mod hash;
 pub mod invite;
 pub mod migrate;
 pub mod output;
+mod pressure;
 pub mod serve;
 pub mod settings_patch;
 pub mod simulate;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::CliError;
 use super::client::{AdminArgs, AdminClient, read};
 use super::output::{self, Progress};
-use super::settings_patch;
+use super::{pressure, settings_patch};
 use crate::store::settings::DatabaseUrl;
 
 /// Arguments of `enroll tenant`.
@@ -22,7 +22,8 @@ use crate::store::settings::DatabaseUrl;
   enroll tenant create acme --database main --set registration.approval=true
   enroll tenant create acme --own-url-stdin < database-url
   enroll tenant set acme limits.per_tenant=null limits.per_address='{\"calls\":5,\"seconds\":60}'
-  enroll tenant list --state suspended --json")]
+  enroll tenant list --state suspended --json
+  enroll tenant pressure acme")]
 pub struct TenantArgs {
     #[command(subcommand)]
     action: Action,
@@ -59,6 +60,11 @@ enum Action {
     },
     /// Serve a suspended tenant again
     Resume {
+        /// The tenant's key
+        key: String,
+    },
+    /// Show what limits a tenant now
+    Pressure {
         /// The tenant's key
         key: String,
     },
@@ -168,6 +174,15 @@ pub async fn run(args: TenantArgs) -> Result<(), CliError> {
             client
                 .call(Method::POST, &["tenants", &key, "resume"], None)
                 .await?
+        }
+        Action::Pressure { key } => {
+            let path = ["tenants", &key, "pressure"];
+            let document = client.call(Method::GET, &path, None).await?;
+            return output::show(&if admin.json {
+                output::json(&document)
+            } else {
+                pressure::describe(document)?
+            });
         }
         Action::Delete { key, yes } => {
             if !yes {

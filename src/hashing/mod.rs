@@ -10,7 +10,7 @@
 //! Two places hide their choice from everybody else: `queue` decides whose turn it is, `kernel` which
 //! code computes the hash.
 //!
-//! Imports [`crate::domain`], [`crate::telemetry`] and [`crate::clock`].
+//! Imports [`crate::domain`], [`crate::pressure`], [`crate::telemetry`] and [`crate::clock`].
 
 pub mod engine;
 pub mod kernel;
@@ -19,6 +19,7 @@ pub mod params;
 pub mod pool;
 mod queue;
 pub mod settings;
+mod tenant;
 
 pub use self::engine::{EngineError, PasswordHash, Verified, bare_rate, time_of_one};
 pub use self::kernel::EngineKind;
@@ -26,3 +27,4 @@ pub use self::params::HashParams;
 pub use self::pool::{HashPool, HashRefusal, HashingError, choose_engine};
 pub use self::queue::{Customer, Purpose};
 pub use self::settings::{EngineSetting, HashingSettings};
+pub use self::tenant::TenantHashing;

@@ -84,6 +84,16 @@ pub struct HashPool {
     inner: Arc<Inner>,
 }
 
+/// One tenant's part of the queue.
+pub(super) struct TenantLine {
+    /// Passwords that wait.
+    pub(super) waiting: usize,
+    /// Most that may.
+    pub(super) bound: usize,
+    /// How long one more would wait.
+    pub(super) expected_wait: Duration,
+}
+
 struct Inner {
     shared: Arc<Shared>,
     /// Until [`HashPool::stop`] joins them.
@@ -217,6 +227,21 @@ impl HashPool {
     #[must_use]
     pub fn depth(&self) -> usize {
         self.inner.shared.queue.depth()
+    }
+
+    /// The part of the queue that is this customer's tenant's.
+    pub(super) fn line_of(&self, customer: &Customer) -> TenantLine {
+        let shared = &self.inner.shared;
+        TenantLine {
+            waiting: shared.queue.waiting_of(customer.tenant),
+            bound: shared.queue.bound_of(customer),
+            expected_wait: shared.expected_wait(customer),
+        }
+    }
+
+    /// The pool's own time.
+    pub(super) fn now(&self) -> Instant {
+        self.inner.shared.clock.monotonic()
     }
 
     /// Takes no more passwords, waits for those in the queue and for the threads to end. Blocks for
@@ -573,6 +598,7 @@ mod tests {
     const TENANT: Customer = Customer {
         tenant: TenantId::from_i64(7),
         weight: std::num::NonZeroU32::MIN,
+        most_waiting: None,
         purpose: Purpose::Registration,
     };
 

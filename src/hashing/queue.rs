@@ -28,6 +28,8 @@ pub struct Customer {
     pub tenant: TenantId,
     /// Turns that the tenant has in one round.
     pub weight: NonZeroU32,
+    /// Most of the tenant's passwords that wait, within the server's own bound; `None` is that bound.
+    pub most_waiting: Option<NonZeroU32>,
     /// What the password is for.
     pub purpose: Purpose,
 }
@@ -167,9 +169,13 @@ impl Queue {
             return Err(NotQueued::Closed);
         }
         let tenant = job.customer.tenant;
-        if !line.has_room(self.bounds, tenant) {
+        let bounds = Bounds {
+            per_tenant: self.bound_of(&job.customer),
+            ..self.bounds
+        };
+        if !line.has_room(bounds, tenant) {
             line.drop_abandoned();
-            if !line.has_room(self.bounds, tenant) {
+            if !line.has_room(bounds, tenant) {
                 return Err(NotQueued::Full);
             }
         }
@@ -209,6 +215,14 @@ impl Queue {
     /// How many jobs of a tenant wait.
     pub(super) fn waiting_of(&self, tenant: TenantId) -> usize {
         self.line().waiting_of(tenant)
+    }
+
+    /// Most jobs of this customer's tenant that may wait.
+    pub(super) fn bound_of(&self, customer: &Customer) -> usize {
+        let own = customer.most_waiting.map_or(usize::MAX, |most| {
+            usize::try_from(most.get()).unwrap_or(usize::MAX)
+        });
+        own.min(self.bounds.per_tenant)
     }
 
     /// At most how many jobs would have their turn before a new one of this customer.

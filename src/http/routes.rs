@@ -70,6 +70,7 @@ const PATTERNS: &[&str] = &[
     "/admin/v1/tenants/{key}",
     "/admin/v1/tenants/{key}/suspend",
     "/admin/v1/tenants/{key}/resume",
+    "/admin/v1/tenants/{key}/pressure",
     "/admin/v1/tenants/{key}/users",
     "/admin/v1/tenants/{key}/users/{id}",
     "/admin/v1/tenants/{key}/invites",
@@ -221,6 +222,10 @@ pub(super) fn operators(app: &mut ServiceConfig) {
         .service(
             only("/admin/v1/tenants/{key}/resume", "POST")
                 .route(web::post().to(admin::tenants::resume)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/pressure", "GET")
+                .route(web::get().to(admin::pressure::show)),
         )
         .service(
             only("/admin/v1/tenants/{key}/users", "GET").route(web::get().to(admin::users::list)),

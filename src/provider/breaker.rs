@@ -6,16 +6,16 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
 use super::settings::ProviderSettings;
+use crate::pressure::{Bulkhead, Place, Refusals, Resource, Stage};
 use crate::telemetry::metrics::Metrics;
 
 /// One provider of one tenant.
 #[derive(Debug)]
 pub(super) struct Gate {
     state: Mutex<State>,
-    permits: Arc<Semaphore>,
+    places: Arc<Bulkhead>,
+    refusals: Refusals,
     /// Failures in a row that open the breaker.
     failures: u32,
     /// How long it stays open.
@@ -55,7 +55,7 @@ impl Refusal {
 #[derive(Debug)]
 pub(super) struct Pass {
     gate: Arc<Gate>,
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
     /// When it passed, if it is the trial and has not finished.
     trial: Option<Instant>,
 }
@@ -63,12 +63,14 @@ pub(super) struct Pass {
 impl Gate {
     pub(super) fn new(
         settings: &ProviderSettings,
+        in_flight: usize,
         provider: &'static str,
         metrics: Metrics,
     ) -> Self {
         Self {
             state: Mutex::new(State::Closed { failures: 0 }),
-            permits: Arc::new(Semaphore::new(settings.in_flight)),
+            places: Bulkhead::new(Some(in_flight)),
+            refusals: Refusals::default(),
             failures: settings.breaker_failures,
             open_for: Duration::from_millis(settings.breaker_open_ms),
             provider,
@@ -78,11 +80,7 @@ impl Gate {
 
     /// Lets a call pass, or says at once why not.
     pub(super) fn enter(self: &Arc<Self>, now: Instant) -> Result<Pass, Refusal> {
-        let permit = self
-            .permits
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| Refusal::BulkheadFull)?;
+        let place = self.places.enter().map_err(|_| Refusal::BulkheadFull)?;
         let mut state = self.state();
         let trial = match *state {
             State::Closed { .. } => None,
@@ -95,9 +93,34 @@ impl Gate {
         drop(state);
         Ok(Pass {
             gate: self.clone(),
-            _permit: permit,
+            _place: place,
             trial,
         })
+    }
+
+    /// Sets how many calls may be under way; those that are go on and count.
+    pub(super) fn set_bound(&self, in_flight: usize) {
+        self.places.set_bound(Some(in_flight));
+    }
+
+    /// Counts a call that was turned away, or whose answer did not come.
+    pub(super) fn refused(&self, now: Instant) {
+        self.refusals.count(now);
+    }
+
+    /// How the gate stands.
+    pub(super) fn resource(&self, now: Instant) -> Resource {
+        let count = |number| u64::try_from(number).unwrap_or(u64::MAX);
+        Resource {
+            name: format!("provider.{}", self.provider),
+            setting: "limits.provider_in_flight",
+            stage: Stage::Work,
+            in_use: Some(count(self.places.in_use())),
+            bound: self.places.bound().map(count),
+            waiting: None,
+            expected_wait: None,
+            refused: self.refusals.seen(now),
+        }
     }
 
     fn finished(&self, is_trial: bool, has_succeeded: bool, now: Instant) {

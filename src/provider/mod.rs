@@ -11,7 +11,7 @@
 //! Answers are hostile until parsed (`docs/threats.md`, row 82). A provider that says no is not a broken one: a refusal
 //! is told to the caller and leaves the breaker alone.
 //!
-//! May import `domain`, `telemetry` and `clock`. Invariants: no call outlasts `provider.timeout_ms`, none keeps more than
+//! May import `domain`, `pressure`, `telemetry` and `clock`. Invariants: no call outlasts `provider.timeout_ms`, none keeps more than
 //! `provider.max_answer_bytes`, nothing that a user sends opens a breaker, and no secret, code or address with a secret in
 //! it reaches a log or an error ([`SmsAccount::Log`] alone, for development, writes codes there).
 
@@ -29,7 +29,8 @@ pub mod wechat;
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use self::captcha::{CaptchaAccount, CaptchaVerdict};
@@ -42,6 +43,7 @@ use self::client::HttpClient;
 use self::error::CallError;
 use self::settings::ProviderSettings;
 use crate::clock::Clock;
+use crate::pressure::Resource;
 use crate::telemetry::metrics::Metrics;
 
 /// The providers there are; each is a label of the metrics and has a breaker and a bulkhead at every tenant.
@@ -114,7 +116,10 @@ impl ProviderClient {
     pub fn for_tenant(&self) -> TenantProviders {
         TenantProviders {
             shared: self.shared.clone(),
-            gates: Arc::default(),
+            gates: Arc::new(Mutex::new(Gates {
+                in_flight: self.shared.settings.in_flight,
+                made: HashMap::new(),
+            })),
         }
     }
 }
@@ -123,11 +128,42 @@ impl ProviderClient {
 #[derive(Clone, Debug)]
 pub struct TenantProviders {
     shared: Arc<Shared>,
+    gates: Arc<Mutex<Gates>>,
+}
+
+/// A tenant's gates.
+#[derive(Debug)]
+struct Gates {
+    /// Most calls under way at each.
+    in_flight: usize,
     /// Made when a provider is first asked: most tenants ask none or one.
-    gates: Arc<Mutex<HashMap<Provider, Arc<Gate>>>>,
+    made: HashMap<Provider, Arc<Gate>>,
 }
 
 impl TenantProviders {
+    /// Sets the tenant's own bound of operations under way with each provider; `None` is the server's, which none exceeds.
+    pub fn set_bound(&self, bound: Option<NonZeroU32>) {
+        let server = self.shared.settings.in_flight;
+        let own = bound.map_or(server, |bound| {
+            usize::try_from(bound.get()).unwrap_or(usize::MAX)
+        });
+        let mut gates = self.gates();
+        gates.in_flight = own.min(server);
+        for gate in gates.made.values() {
+            gate.set_bound(gates.in_flight);
+        }
+    }
+
+    /// How the providers stand that this tenant has asked since it is live, by name.
+    #[must_use]
+    pub fn resources(&self) -> Vec<Resource> {
+        let now = self.shared.clock.monotonic();
+        let gates: Vec<_> = self.gates().made.values().cloned().collect();
+        let mut resources: Vec<_> = gates.iter().map(|gate| gate.resource(now)).collect();
+        resources.sort_by(|one, other| one.name.cmp(&other.name));
+        resources
+    }
+
     /// Counts a message that the tenant's own limits kept back; `budget` says that the day's budget is spent.
     pub fn sms_kept_back(&self, budget: bool) {
         let reason = if budget { "sms_budget" } else { "sms_limit" };
@@ -148,9 +184,11 @@ impl TenantProviders {
             ..
         } = self.shared.as_ref();
         let started = clock.monotonic();
-        let pass = match self.gate(provider).enter(started) {
+        let gate = self.gate(provider);
+        let pass = match gate.enter(started) {
             Ok(pass) => pass,
             Err(refusal) => {
+                gate.refused(started);
                 metrics.provider_refusal(provider.name(), refusal.label());
                 return Err(match refusal {
                     Refusal::BreakerOpen => ProviderError::Unavailable,
@@ -164,6 +202,9 @@ impl TenantProviders {
             .unwrap_or_else(|_| Err(CallError::broken("no whole answer in time")));
         let now = clock.monotonic();
         pass.finish(!matches!(outcome, Err(CallError::Broken(_))), now);
+        if let Err(CallError::Broken(_) | CallError::Busy) = &outcome {
+            gate.refused(now);
+        }
         let label = outcome.as_ref().map_or_else(CallError::label, |_| "ok");
         let seconds = now.saturating_duration_since(started).as_secs_f64();
         metrics.provider_call(provider.name(), label, seconds);
@@ -176,16 +217,23 @@ impl TenantProviders {
     }
 
     fn gate(&self, provider: Provider) -> Arc<Gate> {
-        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gates = self.gates();
+        let in_flight = gates.in_flight;
         gates
+            .made
             .entry(provider)
             .or_insert_with(|| {
                 let Shared {
                     settings, metrics, ..
                 } = self.shared.as_ref();
-                Arc::new(Gate::new(settings, provider.name(), metrics.clone()))
+                let gate = Gate::new(settings, in_flight, provider.name(), metrics.clone());
+                Arc::new(gate)
             })
             .clone()
+    }
+
+    fn gates(&self) -> MutexGuard<'_, Gates> {
+        self.gates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

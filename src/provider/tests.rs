@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -527,6 +528,38 @@ async fn a_bulkhead_refuses_at_once_and_a_dropped_call_gives_its_place_back() {
     drop((first, second));
     fake.answers(session());
     assert!(providers.code_to_session(&app, "4").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_tenants_own_bound_holds_within_the_servers_and_counts_what_is_under_way() {
+    let fake = Fake::start(&[("/", Reply::Silence)]).await;
+    let providers = tenant(&fake.url);
+    let app = app();
+    let seen = |providers: &TenantProviders| {
+        let resources = providers.resources();
+        let one = resources.first().unwrap();
+        assert_eq!((one.name.as_str(), resources.len()), ("provider.wechat", 1));
+        (one.in_use, one.bound, one.refused.lately)
+    };
+    assert!(providers.resources().is_empty(), "nobody asked yet");
+    let soon = Duration::from_millis(20);
+    let mut first = Box::pin(providers.code_to_session(&app, "1"));
+    let mut second = Box::pin(providers.code_to_session(&app, "2"));
+    assert!(tokio::time::timeout(soon, &mut first).await.is_err());
+    assert!(tokio::time::timeout(soon, &mut second).await.is_err());
+    assert_eq!(seen(&providers), (Some(2), Some(2), 0));
+    providers.set_bound(NonZeroU32::new(1));
+    assert_eq!(seen(&providers), (Some(2), Some(1), 0));
+    drop(first);
+    let refused = providers.code_to_session(&app, "3").await;
+    assert_eq!(refused.unwrap_err(), ProviderError::Overloaded);
+    assert_eq!(seen(&providers), (Some(1), Some(1), 1));
+    assert_eq!(second.await.unwrap_err(), ProviderError::Unavailable);
+    assert_eq!(seen(&providers), (Some(0), Some(1), 2));
+    providers.set_bound(NonZeroU32::new(9));
+    assert_eq!(seen(&providers).1, Some(2), "the server's own");
+    providers.set_bound(None);
+    assert_eq!(seen(&providers).1, Some(2));
 }
 
 #[tokio::test]

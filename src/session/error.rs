@@ -81,6 +81,8 @@ impl From<StoreError> for CallError {
                 tracing::warn!(%error, "the tenant's database is unavailable");
                 Self::Unavailable(RETRY_AFTER)
             }
+            // As for a connection that does not come free in time: what is in front does not end.
+            StoreError::Busy { retry_after } => Self::Unavailable(retry_after),
             error => Self::internal(&error),
         }
     }

@@ -89,6 +89,7 @@ impl TenantRules {
         Customer {
             tenant: self.id,
             weight: self.settings.limits.hash_weight,
+            most_waiting: self.settings.limits.hash_waiting,
             purpose,
         }
     }

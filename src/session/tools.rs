@@ -1,17 +1,17 @@
 //! What the rooms above work with, besides the tenant's rules.
 
 use crate::clock::{Clock, Entropy};
-use crate::hashing::HashPool;
+use crate::hashing::TenantHashing;
 use crate::provider::TenantProviders;
 use crate::store::tenant_db::TenantDb;
 
 /// A tenant's tools. Cheap to clone: handles.
 #[derive(Clone, Debug)]
 pub struct Tools {
-    /// The tenant's rows.
+    /// The tenant's rows, within its share of the database.
     pub db: TenantDb,
-    /// Password hashes.
-    pub hashing: HashPool,
+    /// Password hashes, within the tenant's own bounds.
+    pub hashing: TenantHashing,
     /// WeChat, SMS and captcha, within the tenant's own bounds.
     pub providers: TenantProviders,
     /// Time.

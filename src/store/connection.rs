@@ -16,6 +16,7 @@ use super::group_commit::{GroupCommit, Undo};
 use super::pool::Pool;
 use super::reachability::Reachability;
 use super::settings::{Backend, DatabaseSettings, DatabaseUrl};
+use super::share::DatabaseShare;
 use crate::clock::{Clock, Entropy};
 use crate::domain::ids::TenantId;
 use crate::telemetry::metrics::Metrics;
@@ -51,6 +52,10 @@ impl PoolBounds {
 pub struct Connection {
     pub(super) pool: Arc<Pool>,
     pub(super) backend: Backend,
+    /// Most connections.
+    pub(super) size: u32,
+    /// What one tenant may take of it, at that tenant's handle.
+    share: Option<Arc<DatabaseShare>>,
     statement_timeout: Duration,
     /// `None` for SQLite: a file is always reached, and a busy one must be waited for.
     reachability: Option<Reachability>,
@@ -168,6 +173,8 @@ pub async fn open(
     Ok(Connection {
         pool: Arc::new(pool),
         backend,
+        size: bounds.size,
+        share: None,
         statement_timeout: bounds.statement_timeout,
         reachability,
         group_commit: (backend == Backend::Sqlite).then(|| GroupCommit::new(metrics.clone())),
@@ -238,6 +245,10 @@ impl Connection {
     ) -> Result<T, E> {
         // Boxed: a transaction's future is large, and would be copied into every future around it.
         let work = Box::pin(work);
+        let _at_work = match &self.share {
+            None => None,
+            Some(share) => Some(share.enter().await.map_err(|error| self.refused(error))?),
+        };
         let attempt = match &self.reachability {
             None => None,
             Some(reachability) => match reachability.attempt() {
@@ -248,9 +259,8 @@ impl Connection {
                     Some(attempt)
                 }
                 None => {
-                    let error = E::from(StoreError::Unavailable("it cannot be reached".into()));
-                    self.count(&error);
-                    return Err(error);
+                    let error = StoreError::Unavailable("it cannot be reached".into());
+                    return Err(self.refused(error));
                 }
             },
         };
@@ -271,9 +281,31 @@ impl Connection {
         done
     }
 
+    /// An operation that did not begin.
+    fn refused<E: OfStore>(&self, error: StoreError) -> E {
+        let error = E::from(error);
+        self.count(&error);
+        error
+    }
+
     fn count(&self, error: &impl OfStore) {
-        if let Some(error) = error.store_error() {
-            self.metrics.database_error(error.kind());
+        let Some(error) = error.store_error() else {
+            return;
+        };
+        self.metrics.database_error(error.kind());
+        if let Some(share) = &self.share
+            && error.is_want_of_room_or_time()
+        {
+            share.refused();
+        }
+    }
+
+    /// The same connections, as one tenant may use them.
+    #[must_use]
+    pub fn within_share(&self, share: Arc<DatabaseShare>) -> Self {
+        Self {
+            share: Some(share),
+            ..self.clone()
         }
     }
 

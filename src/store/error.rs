@@ -1,5 +1,7 @@
 //! What can go wrong with a database, sorted by what the caller can do about it.
 
+use std::time::Duration;
+
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
 /// A database operation failed. Its texts are for the log; no answer ever holds one.
@@ -8,6 +10,12 @@ pub enum StoreError {
     /// The database did not answer in time, refuses connections, or cannot write now. Trying later may help.
     #[error("database unavailable: {0}")]
     Unavailable(String),
+    /// The tenant has as many operations at work as it may, and the wait for one of them would be too long.
+    #[error("the tenant's share of the database is taken")]
+    Busy {
+        /// When to come back, at least a second.
+        retry_after: Duration,
+    },
     /// A unique index refused the row.
     #[error("a row with this key exists")]
     Duplicate(DuplicateOf),
@@ -52,11 +60,17 @@ impl StoreError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Unavailable(_) => "unavailable",
+            Self::Busy { .. } => "busy",
             Self::Duplicate(_) => "duplicate",
             Self::GaveWay => "gave_way",
             Self::Corrupt(_) => "corrupt",
             Self::NoEntropy(_) | Self::Failed(_) => "failed",
         }
+    }
+
+    /// Whether there was no place for the operation, or no end of it in time.
+    pub(super) const fn is_want_of_room_or_time(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Busy { .. })
     }
 }
 

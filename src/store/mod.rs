@@ -4,10 +4,11 @@
 //! the rows of one tenant. Each table has one file here.
 //!
 //! Taken: uniqueness, invite quotas and idempotency are decided by indexes and conditional updates. Refused: deciding
-//! them in memory, since other processes write too. May import `domain`, `telemetry` and `clock`.
+//! them in memory, since other processes write too. May import `domain`, `pressure`, `telemetry` and `clock`.
 //!
 //! Invariants: an account, its invite use, its proofs, its session and its saved answer are committed together or not at all;
-//! no operation outlasts the statement timeout; no handle reaches another tenant's rows.
+//! no operation outlasts the statement timeout; no tenant has more operations at work than its share; no handle reaches
+//! another tenant's rows.
 
 mod account_changes;
 pub mod administrators;
@@ -31,6 +32,7 @@ pub mod saved_answers;
 pub mod schema;
 pub mod sessions;
 pub mod settings;
+pub mod share;
 pub mod signing_keys;
 pub mod sms_codes;
 mod spent_codes;

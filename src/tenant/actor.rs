@@ -16,7 +16,7 @@ use tracing::Instrument;
 
 use super::invite_hints::TenantInviteHints;
 use super::message::{Drain, InvitesIssued, Perform, Reconfigure, Register};
-use super::slot::Slot;
+use super::slot::{Bulkheads, Slot};
 use crate::domain::invite_code::InviteCode;
 use crate::domain::master_key::MasterKey;
 use crate::registration::error::RegistrationError;
@@ -36,6 +36,8 @@ pub(super) struct TenantActor {
     rules: Arc<TenantRules>,
     /// The database handle and what else the pipeline works with.
     tools: Tools,
+    /// What bounds those tools, to be moved when the settings change.
+    bulkheads: Bulkheads,
     /// Codes refused a moment ago.
     hints: TenantInviteHints,
     /// Idempotency keys of requests at work: a second one with the same key is refused, not run beside the first.
@@ -50,27 +52,44 @@ pub(super) struct TenantActor {
     metrics: Metrics,
 }
 
+/// What an actor is made of.
+pub(super) struct ActorParts {
+    pub(super) slot: Arc<Slot>,
+    pub(super) rules: TenantRules,
+    pub(super) tools: Tools,
+    pub(super) bulkheads: Bulkheads,
+    pub(super) hints: TenantInviteHints,
+    /// The pause between two rounds of removing expired rows.
+    pub(super) housekeeping: Duration,
+    pub(super) master_key: Arc<MasterKey>,
+    pub(super) metrics: Metrics,
+}
+
 type InProgress = Rc<RefCell<HashSet<String>>>;
 
 impl TenantActor {
-    pub(super) fn new(
-        slot: Arc<Slot>,
-        rules: TenantRules,
-        tools: Tools,
-        hints: TenantInviteHints,
-        housekeeping: Duration,
-        master_key: Arc<MasterKey>,
-        metrics: Metrics,
-    ) -> Self {
+    pub(super) fn new(parts: ActorParts) -> Self {
+        let ActorParts {
+            slot,
+            rules,
+            tools,
+            bulkheads,
+            hints,
+            housekeeping,
+            master_key,
+            metrics,
+        } = parts;
         metrics.actor_launched();
         // Before anybody has the actor's address: who has it may go through the gate.
         slot.open_gate(&rules.settings.limits);
+        bulkheads.set_bounds(&rules.settings.limits);
         let running = Running::default();
         Self {
             housekeeper: actix::spawn(keep_house(tools.db.clone(), running.clone(), housekeeping)),
             slot,
             rules: Arc::new(rules),
             tools,
+            bulkheads,
             hints,
             in_progress: InProgress::default(),
             running,
@@ -178,6 +197,7 @@ impl Handler<Reconfigure> for TenantActor {
             .with_settings(settings, accounts, tenant.issuer.clone());
         self.rules = Arc::new(rules);
         self.slot.open_gate(&self.rules.settings.limits);
+        self.bulkheads.set_bounds(&self.rules.settings.limits);
     }
 }
 

@@ -4,6 +4,9 @@
 //! judged here, before anything is sent to the actor.
 
 mod housekeeping;
+mod pressure;
+
+pub use self::pressure::Pressure;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -15,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use actix::{Arbiter, MailboxError};
 use governor::clock::QuantaClock;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
 use super::error::{RETRY_AFTER, TenantError};
 use super::invite_hints::InviteHints;
@@ -23,9 +26,9 @@ use super::launcher::Launcher;
 use super::message::{InvitesIssued, Perform, Reconfigure, Register};
 use super::names::{Issuers, Names, Tenant};
 use super::placement::Databases;
-use super::rate_limit::{CallKind, Limited, Standing};
+use super::rate_limit::{CallKind, Limited, RateLimits, Standing};
 use super::settings::TenantsSettings;
-use super::slot::{Call, Gate, GateMeans, Slot};
+use super::slot::{Call, GateMeans, Slot};
 use crate::clock::{Clock, Entropy};
 use crate::domain::host_name::HostName;
 use crate::domain::ids::TenantId;
@@ -34,6 +37,7 @@ use crate::domain::master_key::MasterKey;
 use crate::domain::tenant_key::TenantKey;
 use crate::domain::username::Username;
 use crate::hashing::HashPool;
+use crate::pressure::Place;
 use crate::provider::ProviderClient;
 use crate::registration::error::{ProofError, RegistrationError};
 use crate::registration::pipeline::RegistrationRequest;
@@ -229,8 +233,8 @@ impl Directory {
         F: Future<Output = Result<T, E>> + 'static,
     {
         let mut standing = None;
-        let check = |gate: &Gate, standing: &mut Option<Standing>| {
-            gate.limits
+        let check = |limits: &RateLimits, standing: &mut Option<Standing>| {
+            limits
                 .check(kind, requester, || None)
                 .map(|now| *standing = now)
                 .map_err(|limited| too_many(limited, standing))
@@ -239,7 +243,7 @@ impl Directory {
             Ok((call, permit)) => {
                 let message = Perform {
                     work: Box::new(move |tools, rules| Box::pin(work(tools, rules))),
-                    permit,
+                    permit: Some(permit),
                     span: tracing::Span::current(),
                 };
                 let sent = call.live.address.send(message).await;
@@ -383,14 +387,15 @@ impl Directory {
         request: RegistrationRequest,
         standing: &mut Option<Standing>,
     ) -> Result<Tokens, RegistrationError> {
-        let check = |gate: &Gate, standing: &mut Option<Standing>| {
-            judge(gate, tenant, &request, standing).map(|now| *standing = now)
+        let check = |limits: &RateLimits, standing: &mut Option<Standing>| {
+            judge(limits, tenant, &request, standing).map(|now| *standing = now)
         };
-        if self.is_refused_by_hint(tenant, &request)
-            && let Some(gate) = self.slot(tenant.record.id).gate()
-        {
-            check(&gate, standing)?;
-            return Err(RegistrationError::InviteRejected);
+        if self.is_refused_by_hint(tenant, &request) {
+            let slot = self.slot(tenant.record.id);
+            if let Some(limits) = slot.limits() {
+                self.count_limited(&slot, check(&limits, standing))?;
+                return Err(RegistrationError::InviteRejected);
+            }
         }
         let (call, permit) = self.enter_checked(tenant, standing, check).await?;
         let message = Register {
@@ -418,27 +423,33 @@ impl Directory {
         &self,
         tenant: &Arc<Tenant>,
         standing: &mut Option<Standing>,
-        check: impl Fn(&Gate, &mut Option<Standing>) -> Result<(), CallError>,
-    ) -> Result<(Call, Option<OwnedSemaphorePermit>), CallError> {
+        check: impl Fn(&RateLimits, &mut Option<Standing>) -> Result<(), CallError>,
+    ) -> Result<(Call, Place), CallError> {
         let slot = self.slot(tenant.record.id);
         // A tenant that was live before has its limiters still: they are asked before anything is launched for the caller.
-        let known = slot.gate();
-        if let Some(gate) = &known {
-            check(gate, standing)?;
+        let known = slot.limits();
+        if let Some(limits) = &known {
+            self.count_limited(&slot, check(limits, standing))?;
         }
         let call = self.enter(tenant).await?;
-        let gate = slot.gate().ok_or_else(|| {
-            tracing::error!(tenant = %tenant.record.key, "a live tenant has no gate");
-            CallError::Internal
-        })?;
         if known.is_none() {
-            check(&gate, standing)?;
+            let limits = slot.limits().ok_or_else(|| {
+                tracing::error!(tenant = %tenant.record.key, "a live tenant has no limits");
+                CallError::Internal
+            })?;
+            self.count_limited(&slot, check(&limits, standing))?;
         }
-        let permit = gate.admit().map_err(|_| {
+        let permit = slot.admission.enter().map_err(|_| {
             self.0.metrics.admission_refusal("in_flight");
+            slot.turned_away.by_admission(self.0.clock.monotonic());
             CallError::Overloaded(RETRY_AFTER)
         })?;
         Ok((call, permit))
+    }
+
+    /// Counts a limiter's refusal for those who ask what presses the tenant.
+    fn count_limited(&self, slot: &Slot, checked: Result<(), CallError>) -> Result<(), CallError> {
+        checked.inspect_err(|error| slot.turned_away.by_limit(error, self.0.clock.monotonic()))
     }
 
     /// The tenant's live actor for one call; launches it when there is none.
@@ -525,7 +536,7 @@ impl Directory {
 
 /// Asks the limiters at the door.
 fn judge(
-    gate: &Gate,
+    limits: &RateLimits,
     tenant: &Tenant,
     request: &RegistrationRequest,
     standing: &mut Option<Standing>,
@@ -536,7 +547,7 @@ fn judge(
         let name = Username::parse(raw, &tenant.record.settings);
         Some(name.map_or_else(|_| raw.to_owned(), |name| name.canonical().to_owned()))
     };
-    gate.limits
+    limits
         .check(CallKind::Register, request.requester.ip(), name)
         .map_err(|limited| too_many(limited, standing))
 }

@@ -28,7 +28,7 @@ impl From<TenantError> for CallError {
             TenantError::Unavailable(wait) => Self::Unavailable(wait),
             // Not a fault of the caller, and perhaps gone at the next try: the actor is replaced.
             TenantError::Lost => Self::Unavailable(RETRY_AFTER),
-            TenantError::Store(error) => Self::internal(&error),
+            TenantError::Store(error) => error.into(),
         }
     }
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use actix::{Actor, ArbiterHandle};
 use tokio::sync::oneshot;
 
-use super::actor::TenantActor;
+use super::actor::{ActorParts, TenantActor};
 use super::invite_hints::InviteHints;
 use super::names::Tenant;
-use super::placement::Databases;
-use super::slot::{Live, Slot};
+use super::placement::{Databases, Opened};
+use super::slot::{Bulkheads, Live, Slot};
 use crate::domain::censor::CensorList;
 use crate::domain::ids::TenantId;
 use crate::hashing::HashPool;
@@ -59,8 +59,8 @@ impl Launcher {
     ) -> Result<(), StoreError> {
         let databases = self.databases.clone();
         self.on_arbiter_of(tenant, async move || {
-            let (db, _) = databases.open(tenant, &placement).await?;
-            db.close().await;
+            let opened = databases.open(tenant, &placement).await?;
+            opened.db.close().await;
             Ok(())
         })
         .await
@@ -96,7 +96,7 @@ impl Launcher {
     async fn start(&self, slot: Arc<Slot>, tenant: &Tenant) -> Result<Live, StoreError> {
         let record = &tenant.record;
         let keys = self.open_keys(record.id).await?;
-        let (db, watch) = self.databases.open(record.id, &record.placement).await?;
+        let Opened { db, share, watch } = self.databases.open(record.id, &record.placement).await?;
         let rules = TenantRules {
             id: record.id,
             key: record.key.clone(),
@@ -113,22 +113,29 @@ impl Launcher {
         };
         let tools = Tools {
             db,
-            hashing: self.hashing.clone(),
+            hashing: self.hashing.for_tenant(),
             providers: self.providers.for_tenant(),
             clock: self.databases.clock.clone(),
             entropy: self.databases.entropy,
         };
-        let actor = TenantActor::new(
+        let bulkheads = Bulkheads {
+            database: share,
+            hashing: tools.hashing.clone(),
+            providers: tools.providers.clone(),
+        };
+        let actor = TenantActor::new(ActorParts {
             slot,
             rules,
             tools,
-            self.hints.of(record.id),
-            self.housekeeping,
-            Arc::clone(&self.databases.master_key),
-            self.databases.metrics.clone(),
-        );
+            bulkheads: bulkheads.clone(),
+            hints: self.hints.of(record.id),
+            housekeeping: self.housekeeping,
+            master_key: Arc::clone(&self.databases.master_key),
+            metrics: self.databases.metrics.clone(),
+        });
         Ok(Live {
             address: actor.start(),
+            bulkheads,
             watch,
         })
     }

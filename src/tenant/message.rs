@@ -4,23 +4,22 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use actix::Message;
-use tokio::sync::OwnedSemaphorePermit;
-
 use super::names::Tenant;
 use crate::domain::invite_code::InviteCode;
+use crate::pressure::Place;
 use crate::registration::error::RegistrationError;
 use crate::registration::pipeline::RegistrationRequest;
 use crate::session::gate::Tokens;
 use crate::session::rules::TenantRules;
 use crate::session::tools::Tools;
+use actix::Message;
 
 /// Register a user. The permit travels along, so that the work counts as admitted until it ends, whoever still waits.
 #[derive(Message)]
 #[rtype(result = "Result<Tokens, RegistrationError>")]
 pub(super) struct Register {
     pub(super) request: RegistrationRequest,
-    pub(super) permit: Option<OwnedSemaphorePermit>,
+    pub(super) permit: Place,
     /// The request as the log knows it: work on the actor's thread belongs to it.
     pub(super) span: tracing::Span,
 }
@@ -35,7 +34,7 @@ pub(super) type Work<T, E> =
 pub(super) struct Perform<T: Send + 'static, E: Send + 'static> {
     pub(super) work: Work<T, E>,
     /// `None` for an administrator's question, which takes no place from the tenant's users.
-    pub(super) permit: Option<OwnedSemaphorePermit>,
+    pub(super) permit: Option<Place>,
     /// The request as the log knows it.
     pub(super) span: tracing::Span,
 }

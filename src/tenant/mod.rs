@@ -8,8 +8,9 @@
 //! holds more than the permits allow. Refused: `AtomicResponse` and `ResponseActFuture` around I/O, which stop or slow
 //! the whole actor, and `do_send` for work, which forgets its caller.
 //!
-//! May import `registration`, `store`, `hashing`, `token`, `domain`, `telemetry` and `clock`. Invariants: at most one
-//! live actor a tenant in this process; limiters outlive the actor; no answer is lost by an eviction.
+//! May import `registration`, `store`, `hashing`, `provider`, `token`, `domain`, `pressure`, `telemetry` and `clock`.
+//! Invariants: at most one live actor a tenant in this process; limiters outlive the actor; no answer is lost by an
+//! eviction.
 
 mod actor;
 pub mod directory;
@@ -19,6 +20,7 @@ mod launcher;
 mod message;
 pub mod names;
 mod placement;
+mod pressure;
 pub mod rate_limit;
 pub mod settings;
 mod slot;

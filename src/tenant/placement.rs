@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::clock::{Clock, Entropy};
 use crate::domain::ids::TenantId;
@@ -17,6 +18,7 @@ use crate::store::connection::{Connect, Connection, PoolBounds, PoolWatch, open}
 use crate::store::error::StoreError;
 use crate::store::schema::{Schema, migrate};
 use crate::store::settings::{DatabaseSettings, DatabaseUrl, SharedDatabaseSettings};
+use crate::store::share::DatabaseShare;
 use crate::store::tenant_db::TenantDb;
 use crate::store::tenants::{Placement, url_context};
 use crate::telemetry::metrics::Metrics;
@@ -36,6 +38,15 @@ pub(super) struct Databases {
     pub(super) shared_watches: Arc<Mutex<Vec<PoolWatch>>>,
 }
 
+/// A tenant's opened database.
+pub(super) struct Opened {
+    pub(super) db: TenantDb,
+    /// What the tenant may take of it.
+    pub(super) share: Arc<DatabaseShare>,
+    /// Counts its connections, where they are the tenant's own.
+    pub(super) watch: Option<PoolWatch>,
+}
+
 /// One shared database on one arbiter: opened by the first tenant that needs it.
 type SharedPool = Rc<tokio::sync::Mutex<Option<Connection>>>;
 
@@ -49,7 +60,7 @@ impl Databases {
         &self,
         tenant: TenantId,
         placement: &Placement,
-    ) -> Result<(TenantDb, Option<PoolWatch>), StoreError> {
+    ) -> Result<Opened, StoreError> {
         let (connection, shared) = match placement {
             Placement::Shared(name) => (self.open_shared(name).await?, true),
             Placement::OwnFile => (self.open_own(tenant, &self.file_of(tenant)?).await?, false),
@@ -59,8 +70,12 @@ impl Databases {
             }
         };
         let watch = (!shared).then(|| connection.watch());
+        let acquire_timeout = Duration::from_millis(self.own.acquire_timeout_ms);
+        let clock = self.clock.clone();
+        let share = DatabaseShare::new(&connection, shared, acquire_timeout, clock);
+        let connection = connection.within_share(Arc::clone(&share));
         let db = TenantDb::new(tenant, connection, shared, self.clock.clone(), self.entropy);
-        Ok((db, watch))
+        Ok(Opened { db, share, watch })
     }
 
     /// Opens (and proves) a shared database on this thread.

@@ -8,10 +8,10 @@
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use governor::clock::{Clock as _, QuantaClock};
+use governor::clock::{Clock as _, QuantaClock, QuantaInstant, Reference as _};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::state::{InMemoryState, NotKeyed};
@@ -70,6 +70,10 @@ pub struct RateLimits {
     sms: Option<KeyedLimit>,
     call: Option<KeyedLimit>,
     tenant: Option<Direct>,
+    /// When these limiters were made; `whole_at` counts from there.
+    begun: QuantaInstant,
+    /// Nanoseconds after which the tenant's whole quota is back, as the last call left it.
+    whole_at: AtomicU64,
     metrics: Metrics,
 }
 
@@ -110,14 +114,45 @@ impl RateLimits {
                     .with_middleware::<StateInformationMiddleware>()
             }),
             limits,
+            begun: clock.now(),
+            whole_at: AtomicU64::new(0),
             clock,
             metrics,
         }
     }
 
-    /// The limits these limiters keep.
-    pub(super) fn limits(&self) -> &Limits {
-        &self.limits
+    /// Whether these limiters keep the rates of these limits.
+    pub(super) fn has_rates_of(&self, limits: &Limits) -> bool {
+        self.limits.rates() == limits.rates()
+    }
+
+    /// The rates, in the order in which the settings name them.
+    pub(super) fn rates(&self) -> [Option<Rate>; 6] {
+        self.limits.rates()
+    }
+
+    /// Calls of the whole tenant's quota that are used up now; `None` without such a limit.
+    pub(super) fn tenant_in_use(&self) -> Option<u32> {
+        let rate = self.limits.per_tenant?;
+        let now = self.clock.now().duration_since(self.begun).as_u64();
+        let left = self.whole_at.load(Ordering::Relaxed).saturating_sub(now);
+        let used = left.div_ceil(period(rate).max(1));
+        Some(
+            u32::try_from(used)
+                .unwrap_or(u32::MAX)
+                .min(rate.calls.get()),
+        )
+    }
+
+    /// Remembers when the tenant's whole quota will be back.
+    fn note_tenant(&self, remaining: u32) {
+        let Some(rate) = self.limits.per_tenant else {
+            return;
+        };
+        let used = u64::from(rate.calls.get().saturating_sub(remaining));
+        let now = self.clock.now().duration_since(self.begun).as_u64();
+        let whole_at = now.saturating_add(used.saturating_mul(period(rate)));
+        self.whole_at.store(whole_at, Ordering::Relaxed);
     }
 
     /// The longest time for which a limiter remembers anything.
@@ -193,11 +228,14 @@ impl RateLimits {
             let wait = until.wait_time_from(self.clock.now());
             return Err(self.limited(LimitKind::Username, wait, standing));
         }
-        if let Some(limit) = &self.tenant
-            && let Err(until) = limit.check()
-        {
-            let wait = until.wait_time_from(self.clock.now());
-            return Err(self.limited(LimitKind::Tenant, wait, standing));
+        match self.tenant.as_ref().map(Direct::check) {
+            Some(Err(until)) => {
+                let wait = until.wait_time_from(self.clock.now());
+                self.note_tenant(0);
+                return Err(self.limited(LimitKind::Tenant, wait, standing));
+            }
+            Some(Ok(state)) => self.note_tenant(state.remaining_burst_capacity()),
+            None => {}
         }
         Ok(standing)
     }
@@ -299,6 +337,12 @@ impl KeyedLimit {
     }
 }
 
+/// Nanoseconds after which one more call is free.
+fn period(rate: Rate) -> u64 {
+    let period = Duration::from_secs(u64::from(rate.seconds.get())) / rate.calls.get();
+    u64::try_from(period.as_nanos()).unwrap_or(u64::MAX)
+}
+
 fn quota(rate: Rate) -> Option<Quota> {
     let period = Duration::from_secs(u64::from(rate.seconds.get())) / rate.calls.get();
     let burst = NonZeroU32::new(rate.calls.get())?;
@@ -334,6 +378,9 @@ mod tests {
             calls_per_address: None,
             in_flight: None,
             hash_weight: NonZeroU32::MIN,
+            hash_waiting: None,
+            database_in_flight: None,
+            provider_in_flight: None,
         }
     }
 
@@ -382,7 +429,7 @@ mod tests {
         for number in 0..100_000_u32 {
             passed += u32::from(
                 limits
-                    .check(CallKind::Register, IpAddr::V4(number.into()), None)
+                    .check(CallKind::Register, IpAddr::V4(number.into()), || None)
                     .is_ok(),
             );
         }
@@ -403,6 +450,9 @@ mod tests {
             calls_per_address: None,
             in_flight: None,
             hash_weight: NonZeroU32::MIN,
+            hash_waiting: None,
+            database_in_flight: None,
+            provider_in_flight: None,
         };
         let limits = rate_limits(off, 10);
         for _ in 0..1000 {
@@ -414,6 +464,44 @@ mod tests {
             );
         }
         assert_eq!(limits.longest_window(), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_tenants_quota_tells_how_much_of_it_is_used_up() {
+        let address = "192.0.2.1".parse().unwrap();
+        let in_use = |per_tenant, calls: u32| {
+            let limits = rate_limits(
+                Limits {
+                    per_tenant,
+                    ..limits(1000)
+                },
+                10,
+            );
+            for _ in 0..calls {
+                let _ = limits.check(CallKind::Register, address, || None);
+            }
+            limits.tenant_in_use()
+        };
+        assert_eq!(in_use(None, 3), None);
+        let rate = Rate::new(5, 3600);
+        assert_eq!(in_use(rate, 0), Some(0));
+        assert_eq!(in_use(rate, 3), Some(3));
+        assert_eq!(in_use(rate, 9), Some(5), "refused calls use nothing up");
+        // A call comes back each microsecond: sooner than the next look.
+        let quick = Rate::new(1_000_000, 1);
+        assert!(in_use(quick, 3) < Some(3));
+    }
+
+    #[test]
+    fn other_bounds_than_rates_leave_the_limiters_alone() {
+        let kept = rate_limits(limits(2), 10);
+        let other = Limits {
+            in_flight: NonZeroU32::new(3),
+            database_in_flight: NonZeroU32::new(3),
+            ..limits(2)
+        };
+        assert!(kept.has_rates_of(&other));
+        assert!(!kept.has_rates_of(&limits(3)));
     }
 
     #[test]

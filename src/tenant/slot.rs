@@ -2,20 +2,24 @@
 //!
 //! The slot outlives the actor, so a relaunch forgets no limit.
 
-use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use actix::Addr;
 use governor::clock::QuantaClock;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Mutex;
 
 use super::actor::TenantActor;
+use super::pressure::TurnedAway;
 use super::rate_limit::RateLimits;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant_settings::Limits;
+use crate::hashing::TenantHashing;
+use crate::pressure::Bulkhead;
+use crate::provider::TenantProviders;
 use crate::store::connection::PoolWatch;
+use crate::store::share::DatabaseShare;
 use crate::telemetry::metrics::Metrics;
 
 /// A tenant's place in the directory.
@@ -25,8 +29,12 @@ pub(super) struct Slot {
     live: RwLock<Option<Arc<Live>>>,
     /// Held while the actor is launched or drained: one launch serves all who wait.
     pub(super) changing: Mutex<LaunchHistory>,
-    /// What callers meet at the door; made before the actor, kept when it goes.
-    gate: RwLock<Option<Arc<Gate>>>,
+    /// The limiters at the door; made before the actor, kept when it goes.
+    limits: RwLock<Option<Arc<RateLimits>>>,
+    /// One place for each call at work.
+    pub(super) admission: Arc<Bulkhead>,
+    /// Who was turned away at the door.
+    pub(super) turned_away: TurnedAway,
     /// Callers between taking the address and the end of their call; no eviction while there are any.
     callers: AtomicUsize,
     /// Milliseconds from `origin` to the last call.
@@ -39,8 +47,27 @@ pub(super) struct Slot {
 pub(super) struct Live {
     /// The one shared address: clones would each bring a mailbox slot of their own.
     pub(super) address: Addr<TenantActor>,
+    /// What bounds its work.
+    pub(super) bulkheads: Bulkheads,
     /// Tells how many connections the tenant's own database has; `None` where it shares a pool.
     pub(super) watch: Option<PoolWatch>,
+}
+
+/// What bounds the work of a live tenant behind the door. Clones share it.
+#[derive(Clone)]
+pub(super) struct Bulkheads {
+    pub(super) database: Arc<DatabaseShare>,
+    /// Its bound travels with each password.
+    pub(super) hashing: TenantHashing,
+    pub(super) providers: TenantProviders,
+}
+
+impl Bulkheads {
+    /// Puts the tenant's own bounds in force. What is at work goes on and counts.
+    pub(super) fn set_bounds(&self, limits: &Limits) {
+        self.database.set_bound(limits.database_in_flight);
+        self.providers.set_bound(limits.provider_in_flight);
+    }
 }
 
 /// What earlier launches came to.
@@ -52,20 +79,12 @@ pub(super) struct LaunchHistory {
     pub(super) launched_before: bool,
 }
 
-/// What gates are made with.
+/// What limiters are made with.
 #[derive(Clone)]
 pub(super) struct GateMeans {
     pub(super) most_keys: usize,
     pub(super) clock: QuantaClock,
     pub(super) metrics: Metrics,
-}
-
-/// What a caller meets at the door.
-pub(super) struct Gate {
-    pub(super) limits: RateLimits,
-    /// One permit for each register call at work; `None` where the tenant has no such limit.
-    permits: Option<Arc<Semaphore>>,
-    in_flight: Option<NonZeroU32>,
 }
 
 /// A call on its way through a slot.
@@ -86,7 +105,9 @@ impl Slot {
             tenant,
             live: RwLock::new(None),
             changing: Mutex::default(),
-            gate: RwLock::new(None),
+            limits: RwLock::new(None),
+            admission: Bulkhead::new(None),
+            turned_away: TurnedAway::default(),
             callers: AtomicUsize::new(0),
             last_used: AtomicU64::new(0),
             origin,
@@ -140,22 +161,24 @@ impl Slot {
         now.duration_since(self.origin).saturating_sub(last)
     }
 
-    /// What callers meet at the door; `None` before the first launch.
-    pub(super) fn gate(&self) -> Option<Arc<Gate>> {
-        self.gate
+    /// The limiters at the door; `None` before the first launch.
+    pub(super) fn limits(&self) -> Option<Arc<RateLimits>> {
+        self.limits
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    /// Makes limiters and permits for these limits, at each launch and by the actor; keeps the old ones where nothing
-    /// changed, so that neither a relaunch nor a change of other settings forgets who called.
+    /// Puts these limits in force, at each launch and by the actor. Limiters stay as they are unless a rate changed, so that
+    /// neither a relaunch nor a change of other settings forgets who called; calls at work count under the new bound.
     pub(super) fn open_gate(&self, limits: &Limits) {
-        let mut gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        if gate
-            .as_ref()
-            .is_some_and(|gate| gate.limits.limits() == limits)
-        {
+        let in_flight = limits.in_flight.map(|most| {
+            // More than a machine can hold is no bound.
+            usize::try_from(most.get()).unwrap_or(usize::MAX)
+        });
+        self.admission.set_bound(in_flight);
+        let mut kept = self.limits.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.as_ref().is_some_and(|kept| kept.has_rates_of(limits)) {
             return;
         }
         let GateMeans {
@@ -163,41 +186,10 @@ impl Slot {
             clock,
             metrics,
         } = self.means.clone();
-        // Work that holds a permit of the old semaphore goes on; for that moment both numbers count.
-        let kept = gate
-            .as_ref()
-            .filter(|gate| gate.in_flight == limits.in_flight);
-        let permits = match kept {
-            Some(gate) => gate.permits.clone(),
-            None => limits.in_flight.map(|most| {
-                Arc::new(Semaphore::new(
-                    usize::try_from(most.get()).unwrap_or(usize::MAX >> 3),
-                ))
-            }),
-        };
-        *gate = Some(Arc::new(Gate {
-            limits: RateLimits::new(limits.clone(), most_keys, clock, metrics),
-            permits,
-            in_flight: limits.in_flight,
-        }));
+        let limits = RateLimits::new(limits.clone(), most_keys, clock, metrics);
+        *kept = Some(Arc::new(limits));
     }
 }
-
-impl Gate {
-    /// A permit to work; `Err` when all are taken.
-    pub(super) fn admit(&self) -> Result<Option<OwnedSemaphorePermit>, Full> {
-        match &self.permits {
-            None => Ok(None),
-            Some(permits) => Arc::clone(permits)
-                .try_acquire_owned()
-                .map(Some)
-                .map_err(|_| Full),
-        }
-    }
-}
-
-/// All of a tenant's permits are taken.
-pub(super) struct Full;
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

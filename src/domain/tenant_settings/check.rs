@@ -15,6 +15,9 @@ const ADVISED_PASSWORD_LENGTH: u32 = 8;
 const MAX_PASSWORD_LENGTH: u32 = 256;
 const MAX_RATE_CALLS: u32 = 1_000_000;
 const MAX_RATE_SECONDS: u32 = 86_400;
+const MAX_WAITING: u32 = 100_000;
+const MAX_CONNECTIONS: u32 = 1000;
+const MAX_OPERATIONS: u32 = 10_000;
 const LEAST_TOKEN_SECONDS: u32 = 60;
 const MAX_TOKEN_SECONDS: u32 = 31_536_000;
 const MAX_ISSUER_LENGTH: u32 = 255;
@@ -175,13 +178,36 @@ impl TenantSettings {
             "limits.hash_weight",
             "must be 1 to 100",
         );
-        let in_flight = self.limits.in_flight;
-        let in_flight_is_fine = in_flight.is_none_or(|calls| calls.get() <= MAX_RATE_CALLS);
-        checks.need(
-            in_flight_is_fine,
-            "limits.in_flight",
-            "must be at most 1,000,000",
-        );
+        let limits = &self.limits;
+        for (name, bound, most, detail) in [
+            (
+                "in_flight",
+                limits.in_flight,
+                MAX_RATE_CALLS,
+                "must be at most 1,000,000",
+            ),
+            (
+                "hash_waiting",
+                limits.hash_waiting,
+                MAX_WAITING,
+                "must be at most 100,000",
+            ),
+            (
+                "database_in_flight",
+                limits.database_in_flight,
+                MAX_CONNECTIONS,
+                "must be at most 1,000",
+            ),
+            (
+                "provider_in_flight",
+                limits.provider_in_flight,
+                MAX_OPERATIONS,
+                "must be at most 10,000",
+            ),
+        ] {
+            let is_fine = bound.is_none_or(|bound| bound.get() <= most);
+            checks.need(is_fine, &format!("limits.{name}"), detail);
+        }
     }
 
     fn check_tokens(&self, checks: &mut Checks) {
@@ -267,8 +293,9 @@ impl TenantSettings {
 }
 
 impl Limits {
-    /// The rates, in the order of [`LIMITS`].
-    fn rates(&self) -> [Option<Rate>; 6] {
+    /// The rates, in the order in which the settings name them.
+    #[must_use]
+    pub fn rates(&self) -> [Option<Rate>; 6] {
         let Self {
             per_address,
             per_username,
@@ -278,6 +305,9 @@ impl Limits {
             calls_per_address,
             in_flight: _,
             hash_weight: _,
+            hash_waiting: _,
+            database_in_flight: _,
+            provider_in_flight: _,
         } = *self;
         [
             per_address,

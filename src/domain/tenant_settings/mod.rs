@@ -307,7 +307,7 @@ impl Default for PasswordRules {
     }
 }
 
-/// A tenant's limits. Each can be switched off with `null`.
+/// A tenant's limits. Those named in [`LIMITS`] can be switched off with `null`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -327,6 +327,13 @@ pub struct Limits {
     pub in_flight: Option<NonZeroU32>,
     /// The tenant's turns in one round of the queue for password hashes, 1 to 100: its share while the machine is full.
     pub hash_weight: NonZeroU32,
+    /// Passwords that wait for a hash at one time; `None` is the server's own bound, which no tenant exceeds.
+    pub hash_waiting: Option<NonZeroU32>,
+    /// Operations at work in the tenant's database at one time; `None` is its placement's own bound: half of the
+    /// connections of a shared pool.
+    pub database_in_flight: Option<NonZeroU32>,
+    /// Operations under way with each provider at one time; `None` is the server's own bound, which no tenant exceeds.
+    pub provider_in_flight: Option<NonZeroU32>,
 }
 
 impl Default for Limits {
@@ -340,6 +347,9 @@ impl Default for Limits {
             calls_per_address: Rate::new(600, 60),
             in_flight: NonZeroU32::new(256),
             hash_weight: NonZeroU32::MIN,
+            hash_waiting: None,
+            database_in_flight: None,
+            provider_in_flight: None,
         }
     }
 }

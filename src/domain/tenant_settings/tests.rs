@@ -131,6 +131,8 @@ fn each_range_ends_where_the_documentation_says() {
         json!({"password": {"max_length": 256}}),
         json!({"dialect": "discuzq", "password": {"max_length": 50}}),
         json!({"limits": {"per_address": {"calls": 1_000_000, "seconds": 86_400}, "in_flight": null}}),
+        json!({"limits": {"in_flight": 1_000_000, "hash_waiting": 100_000, "database_in_flight": 1000, "provider_in_flight": 10_000}}),
+        json!({"limits": {"hash_waiting": null, "database_in_flight": null, "provider_in_flight": null}}),
         json!({"tokens": {"access_seconds": 60, "refresh_seconds": 31_536_000, "issuer": "https://id.example/a"}}),
         json!({"site": {"close_message": "关".repeat(500)}}),
         json!({"registration": {"words": vec![json!({"word": "字".repeat(64), "action": "review"}); 10_000]}}),
@@ -193,6 +195,22 @@ fn each_range_ends_where_the_documentation_says() {
         (
             json!({"limits": {"in_flight": 1_000_001}}),
             "limits.in_flight",
+        ),
+        (
+            json!({"limits": {"hash_waiting": 100_001}}),
+            "limits.hash_waiting",
+        ),
+        (
+            json!({"limits": {"database_in_flight": 1001}}),
+            "limits.database_in_flight",
+        ),
+        (
+            json!({"limits": {"provider_in_flight": 10_001}}),
+            "limits.provider_in_flight",
+        ),
+        (
+            json!({"limits": {"database_in_flight": 0}}),
+            "limits.database_in_flight",
         ),
         (
             json!({"tokens": {"access_seconds": 59}}),
@@ -557,14 +575,21 @@ fn null_switches_a_limit_off_and_stays() {
         .as_object()
         .unwrap()
         .keys()
-        // A share, which nobody can be without.
-        .filter(|name| *name != "hash_weight")
+        // Shares, which nobody can be without.
+        .filter(|name| !SHARES.contains(&name.as_str()))
         .cloned()
         .collect();
     let mut listed = LIMITS;
     listed.sort_unstable();
     assert_eq!(known, listed);
 }
+
+const SHARES: [&str; 4] = [
+    "database_in_flight",
+    "hash_waiting",
+    "hash_weight",
+    "provider_in_flight",
+];
 
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

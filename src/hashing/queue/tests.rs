@@ -19,6 +19,7 @@ fn customer(tenant: i64, weight: u32, purpose: Purpose) -> Customer {
     Customer {
         tenant: TenantId::from_i64(tenant),
         weight: NonZeroU32::new(weight).unwrap(),
+        most_waiting: None,
         purpose,
     }
 }
@@ -55,6 +56,31 @@ fn a_quiet_tenant_waits_for_one_round_of_a_loud_one() {
     queue.push(job(2)).unwrap();
     assert_eq!(queue.ahead_of(&customer(3, 1, Purpose::Registration)), 2);
     assert_eq!(popped(&queue, 3), [1, 2, 1]);
+}
+
+#[test]
+fn a_tenants_own_bound_holds_within_the_servers() {
+    let queue = Queue::new(Bounds {
+        total: 100,
+        per_tenant: 3,
+    });
+    let of = |tenant, most| Customer {
+        most_waiting: NonZeroU32::new(most),
+        ..customer(tenant, 1, Purpose::Registration)
+    };
+    for (tenant, most, room) in [(1, 2, 2), (2, 9, 3), (3, 0, 3)] {
+        let customer = of(tenant, most);
+        assert_eq!(queue.bound_of(&customer), room);
+        for _ in 0..room {
+            queue.push(job_of(customer, "secret")).unwrap();
+        }
+        let refused = queue.push(job_of(customer, "secret"));
+        assert_eq!(refused.unwrap_err(), NotQueued::Full);
+        assert_eq!(queue.waiting_of(customer.tenant), room);
+    }
+    // A bound that shrinks keeps those who wait, and lets nobody in before they are fewer.
+    assert!(queue.push(job_of(of(2, 1), "secret")).is_err());
+    assert_eq!(queue.depth(), 8);
 }
 
 #[test]

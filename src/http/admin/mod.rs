@@ -2,6 +2,7 @@
 
 mod document;
 pub(super) mod invites;
+pub(super) mod pressure;
 pub(super) mod tenants;
 pub(super) mod users;
 

@@ -149,10 +149,10 @@ impl Directory {
         let slots: Vec<Arc<Slot>> = self.slots().values().cloned().collect();
         let mut keys: HashMap<&'static str, usize> = HashMap::new();
         for slot in slots {
-            let gate = slot.gate();
-            let window = gate
+            let limits = slot.limits();
+            let window = limits
                 .as_ref()
-                .map_or(Duration::ZERO, |gate| gate.limits.longest_window());
+                .map_or(Duration::ZERO, |limits| limits.longest_window());
             if slot.idle(now) > idle_after.max(window) {
                 if slot.live().is_some() {
                     if self.drain(&slot, false).await {
@@ -167,7 +167,7 @@ impl Directory {
                 }
                 continue;
             }
-            for (kind, count) in gate.iter().flat_map(|gate| gate.limits.prune()) {
+            for (kind, count) in limits.iter().flat_map(|limits| limits.prune()) {
                 *keys.entry(kind_name(kind)).or_default() += count;
             }
         }

@@ -219,6 +219,7 @@ async fn a_tenant_lives_and_ends_without_a_restart(backend: Backend) {
         ("DELETE", "/admin/v1/tenants/acme"),
         ("POST", "/admin/v1/tenants/acme/suspend"),
         ("POST", "/admin/v1/tenants/acme/resume"),
+        ("GET", "/admin/v1/tenants/acme/pressure"),
         ("GET", "/admin/v1/tenants/acme/users"),
         ("GET", "/admin/v1/tenants/acme/invites"),
         ("GET", "/admin/v1/tenants/acme/invites/SPRING"),
@@ -1000,6 +1001,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("DELETE", "/admin/v1/tenants/acme"),
     ("POST", "/admin/v1/tenants/acme/suspend"),
     ("POST", "/admin/v1/tenants/acme/resume"),
+    ("GET", "/admin/v1/tenants/acme/pressure"),
     ("GET", "/admin/v1/tenants/acme/users"),
     ("GET", "/admin/v1/tenants/acme/invites"),
     ("POST", "/admin/v1/tenants/acme/invites"),
@@ -1148,6 +1150,7 @@ async fn the_operators_listener_answers_every_fault_with_an_error_document() {
         ("PUT", "/admin/v1/tenants/acme", "GET, PATCH, DELETE"),
         ("GET", "/admin/v1/tenants/acme/suspend", "POST"),
         ("GET", "/admin/v1/tenants/acme/resume", "POST"),
+        ("POST", "/admin/v1/tenants/acme/pressure", "GET"),
         ("POST", "/admin/v1/tenants/acme/users", "GET"),
         ("DELETE", "/admin/v1/tenants/acme/invites", "GET, POST"),
         (

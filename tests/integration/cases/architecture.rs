@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// The rooms by floor, the lowest first. Rooms of one floor never import each other.
 const FLOORS: &[&[&str]] = &[
-    &["domain", "telemetry", "clock"],
+    &["domain", "pressure", "telemetry", "clock"],
     &["store", "hashing", "provider", "token"],
     &["session"],
     &["registration"],

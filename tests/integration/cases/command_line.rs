@@ -239,6 +239,20 @@ async fn tenants_are_managed_from_the_command_line() {
             .contains("Settings version")
     );
 
+    // Who looks at the tenant's pressure does not wake it.
+    let line = ["tenant", "pressure", "beta"];
+    let asleep = operator.run(&line).await.well();
+    assert_eq!(asleep, "beta is not live at this server\n");
+    assert_eq!(operator.registers("beta", "heidi").await, 200);
+    let awake = operator.run(&line).await.well();
+    assert!(awake.starts_with("nothing limits beta\n"), "{awake}");
+    assert!(awake.contains("limits.database_in_flight"), "{awake}");
+    let document = operator
+        .run(&[&line[..], &["--json"]].concat())
+        .await
+        .json();
+    assert_eq!(document["data"]["attributes"]["live"], true);
+
     // To delete, somebody must confirm.
     let unsure = operator.run(&["tenant", "delete", "acme"]).await.failed(2);
     assert!(unsure.contains("--yes"), "{unsure}");

@@ -24,6 +24,7 @@ mod naming;
 mod operations;
 mod outages;
 mod panics;
+mod pressure;
 mod races;
 mod readme;
 mod sessions;

@@ -1,14 +1,16 @@
 //! Databases that are down or frozen (docs/threats.md rows 36, 37, 40, 41 and 43).
 
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
-use crate::harness::client::{Answer, Request, register};
+use crate::harness::client::{Answer, Request, metric, register};
 use crate::harness::database::{Backend, TestDatabase};
-use crate::harness::ground::{Ground, ada, no_limits};
+use crate::harness::ground::{Ground, SHARED, ada, no_limits};
 use crate::harness::load::Load;
+use crate::harness::pressure::{limited_by, pressure, resource};
 use crate::harness::proxy::Proxy;
 use crate::harness::server::{Server, ServerOptions};
-use crate::harness::tenants::{Placement, create_tenant, users};
+use crate::harness::tenants::{Placement, change_settings, create_tenant, issue_invite, users};
 use crate::harness::wait::until;
 
 on_server_databases!(
@@ -16,6 +18,7 @@ on_server_databases!(
     a_tenants_database_that_dies_under_load_harms_nobody_else,
     a_frozen_database_is_answered_for_in_time_and_replaced,
     a_platform_database_that_freezes_stops_no_tenant,
+    a_tenant_whose_operations_hang_leaves_connections_to_its_neighbour,
 );
 
 /// Short times, so that the test sees them pass.
@@ -205,4 +208,87 @@ async fn a_platform_database_that_freezes_stops_no_tenant(backend: Backend) {
     becomes_missing(&server, json!([])).await;
     works_again(&server, "cold", "ada").await;
     assert_eq!(register(&server, "unknown", ada("ada")).await.status, 404);
+}
+
+/// Somebody holds a row that all registrations of one tenant need. How many connections of the shared pool that tenant
+/// may take decides whether its neighbour is served.
+async fn a_tenant_whose_operations_hang_leaves_connections_to_its_neighbour(backend: Backend) {
+    let ground = Ground::create(backend).await;
+    let options = ground
+        .options()
+        .set("tenants.arbiters", 1)
+        .set("databases.shared.pool_size", 4)
+        .set("database.acquire_timeout_ms", 3000)
+        .set("database.statement_timeout_ms", 20_000);
+    let server = Server::start(options).await;
+    let hung = create_tenant(&server, "hung", Placement::Shared(SHARED), no_limits()).await;
+    create_tenant(&server, "next", Placement::Shared(SHARED), no_limits()).await;
+    for tenant in ["hung", "next"] {
+        register(&server, tenant, ada("ada")).await.expect(200);
+    }
+    let code = json!({"code": "SPRING-FAIR", "max_uses": 1000});
+    issue_invite(&server, "hung", code).await;
+
+    // Half of the pool by default; with the whole of it, nothing is left.
+    for (share, bound, served) in [(Value::Null, 2_u32, true), (json!(4), 4, false)] {
+        change_settings(
+            &server,
+            "hung",
+            json!({"limits": {"database_in_flight": share}}),
+        )
+        .await;
+        let holder = ground
+            .shared()
+            .connect_as(hung["id"].as_str().expect("an id"))
+            .await;
+        let hold = "SELECT id FROM invite_codes WHERE code = 'SPRING-FAIR' FOR UPDATE";
+        holder
+            .execute_unprepared("BEGIN")
+            .await
+            .expect("a transaction");
+        holder.execute_unprepared(hold).await.expect("the row");
+        let call = |number: u32| {
+            let mut attributes = ada(&format!("bob{bound}x{number}"));
+            attributes["code"] = json!("SPRING-FAIR");
+            Request::register("hung", attributes)
+        };
+        let hashes = metric(&server, "enroll_hashes_total", "").await;
+        let mut calls = Vec::new();
+        for number in 0..bound {
+            let begun = call(number).begin(server.public()).await;
+            calls.push(begun.expect("a connection"));
+        }
+        until("its whole share hangs", async || {
+            // After the hash a call has one thing left to do: what hangs.
+            let hashed = metric(&server, "enroll_hashes_total", "").await - hashes;
+            let now = pressure(&server, "hung").await;
+            (hashed >= f64::from(bound) && resource(&now, "database")["in_use"] == bound)
+                .then_some(())
+        })
+        .await;
+        for number in bound..8 {
+            let begun = call(number).begin(server.public()).await;
+            calls.push(begun.expect("a connection"));
+        }
+        assert_eq!(
+            limited_by(&server, "hung", "database").await["bound"],
+            bound
+        );
+        let answer = register(&server, "next", ada(&format!("eve{bound}"))).await;
+        assert_eq!(answer.status == 200, served, "{answer:?}");
+        if served {
+            assert_eq!(pressure(&server, "next").await["limiting"], Value::Null);
+        }
+        holder
+            .execute_unprepared("ROLLBACK")
+            .await
+            .expect("the release");
+        for call in calls {
+            let answer = call.answer().await.expect("an answer");
+            assert!(matches!(answer.status, 200 | 503), "{answer:?}");
+        }
+        register(&server, "hung", ada(&format!("later{bound}")))
+            .await
+            .expect(200);
+    }
 }

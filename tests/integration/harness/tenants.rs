@@ -41,6 +41,13 @@ pub(crate) async fn create_tenant(
         .take()
 }
 
+/// Patches a tenant's settings.
+pub(crate) async fn change_settings(server: &Server, tenant: &str, settings: Value) {
+    let body = json!({"data": {"type": "tenants", "attributes": {"settings": settings}}});
+    let path = format!("/admin/v1/tenants/{tenant}");
+    admin(server, "PATCH", &path, Some(body)).await.expect(200);
+}
+
 /// Suspends a tenant: it answers as if it did not exist.
 pub(crate) async fn suspend_tenant(server: &Server, key: &str) {
     let answer = admin(

@@ -1,0 +1,85 @@
+//! The pool as one tenant uses it: the same pool, and a count of what it refused to this tenant.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use secrecy::SecretString;
+
+use super::engine::{PasswordHash, Verified};
+use super::pool::{HashPool, HashRefusal};
+use super::queue::Customer;
+use crate::pressure::{Refusals, Resource, Stage};
+
+/// One tenant's way to the pool. Clones share the count.
+#[derive(Clone, Debug)]
+pub struct TenantHashing {
+    pool: HashPool,
+    refusals: Arc<Refusals>,
+}
+
+impl HashPool {
+    /// The pool for one tenant, to which nothing was refused yet.
+    #[must_use]
+    pub fn for_tenant(&self) -> TenantHashing {
+        TenantHashing {
+            pool: self.clone(),
+            refusals: Arc::default(),
+        }
+    }
+}
+
+impl TenantHashing {
+    /// As [`HashPool::hash`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn hash(
+        &self,
+        customer: Customer,
+        password: SecretString,
+        deadline: Instant,
+    ) -> Result<PasswordHash, HashRefusal> {
+        let hashed = self.pool.hash(customer, password, deadline).await;
+        self.counted(hashed)
+    }
+
+    /// As [`HashPool::verify`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn verify(
+        &self,
+        customer: Customer,
+        password: SecretString,
+        stored: Option<SecretString>,
+        deadline: Instant,
+    ) -> Result<Verified, HashRefusal> {
+        let verified = self.pool.verify(customer, password, stored, deadline).await;
+        self.counted(verified)
+    }
+
+    /// How the tenant's part of the queue stands.
+    #[must_use]
+    pub fn resource(&self, customer: &Customer) -> Resource {
+        let line = self.pool.line_of(customer);
+        let count = |number| u64::try_from(number).unwrap_or(u64::MAX);
+        Resource {
+            name: "hash_queue".into(),
+            setting: "limits.hash_waiting",
+            stage: Stage::Work,
+            in_use: Some(count(line.waiting)),
+            bound: Some(count(line.bound)),
+            waiting: Some(count(line.waiting)),
+            expected_wait: Some(line.expected_wait),
+            refused: self.refusals.seen(self.pool.now()),
+        }
+    }
+
+    fn counted<T>(&self, done: Result<T, HashRefusal>) -> Result<T, HashRefusal> {
+        // Not a pool that stops, nor a hash that fails: those are no want of room or time.
+        if let Err(HashRefusal::Busy { .. } | HashRefusal::Deadline) = &done {
+            self.refusals.count(self.pool.now());
+        }
+        done
+    }
+}
