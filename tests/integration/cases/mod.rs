@@ -31,6 +31,7 @@ mod sessions;
 mod simulate;
 mod sms;
 mod store;
+mod store_together;
 mod threats_doc;
 mod tokens;
 mod wechat;

@@ -62,14 +62,15 @@ const RACERS: usize = 16;
 const REQUESTER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 4711);
 
 /// One database that two tenants share. The database is dropped last.
-struct Ground {
+pub(super) struct Ground {
     clock: Clock,
-    acme: TenantDb,
-    bolt: TenantDb,
+    pub(super) acme: TenantDb,
+    pub(super) bolt: TenantDb,
+    pub(super) metrics: Metrics,
     database: TestDatabase,
 }
 
-async fn connect(database: &TestDatabase, clock: &Clock) -> Connection {
+async fn connect(database: &TestDatabase, clock: &Clock, metrics: &Metrics) -> Connection {
     let bounds = PoolBounds {
         size: 8,
         acquire_timeout: Duration::from_secs(20),
@@ -82,17 +83,18 @@ async fn connect(database: &TestDatabase, clock: &Clock) -> Connection {
         Connect::AtOnce,
         None,
         clock.clone(),
-        Metrics::new(10).expect("metrics"),
+        metrics.clone(),
     )
     .await
     .expect("a connection")
 }
 
 impl Ground {
-    async fn create(backend: Backend) -> Self {
+    pub(super) async fn create(backend: Backend) -> Self {
         let database = TestDatabase::create(backend).await;
         let clock = Clock::fixed(NOW);
-        let connection = connect(&database, &clock).await;
+        let metrics = Metrics::new(10).expect("metrics");
+        let connection = connect(&database, &clock, &metrics).await;
         migrate(&connection, Schema::Tenant).await.expect("changes");
         let tenant = |id| {
             let id = TenantId::from_i64(id);
@@ -102,12 +104,21 @@ impl Ground {
             acme: tenant(1),
             bolt: tenant(2),
             clock,
+            metrics,
             database,
         }
     }
 
+    /// Changes the database as tenant 1 from outside the store.
+    pub(super) async fn execute(&self, statement: &str) {
+        let connection = self.database.connect().await;
+        name_tenant(&connection, self.database.backend()).await;
+        let done = connection.execute_unprepared(statement).await;
+        assert_eq!(done.expect("a change").rows_affected(), 1);
+    }
+
     /// A number from the database, read as tenant 1 from outside the store.
-    async fn number(&self, query: &str) -> i64 {
+    pub(super) async fn number(&self, query: &str) -> i64 {
         let connection = self.database.connect().await;
         name_tenant(&connection, self.database.backend()).await;
         let query = Statement::from_string(connection.get_database_backend(), query);
@@ -133,11 +144,11 @@ async fn name_tenant(connection: &DatabaseConnection, backend: Backend) {
     }
 }
 
-fn username(name: &str) -> Username {
+pub(super) fn username(name: &str) -> Username {
     Username::parse(name, &TenantSettings::default()).expect("a name")
 }
 
-fn account<'a>(username: &'a Username, proofs: &'a [Proof]) -> NewAccount<'a> {
+pub(super) fn account<'a>(username: &'a Username, proofs: &'a [Proof]) -> NewAccount<'a> {
     NewAccount {
         username,
         password_hash: Some("hash"),
@@ -152,7 +163,7 @@ fn account<'a>(username: &'a Username, proofs: &'a [Proof]) -> NewAccount<'a> {
     }
 }
 
-async fn user(db: &TenantDb, name: &str) -> User {
+pub(super) async fn user(db: &TenantDb, name: &str) -> User {
     let name = username(name);
     db.create_account(&account(&name, &[]))
         .await
@@ -199,7 +210,7 @@ fn phone_proof(number: &PhoneNumber, token: Option<&str>) -> [Proof; 1] {
     }]
 }
 
-fn session(token_hash: &str) -> NewSession {
+pub(super) fn session(token_hash: &str) -> NewSession {
     let id: [u8; 16] = Entropy.bytes().expect("random bytes");
     NewSession {
         id: SessionId::from_random(id),
@@ -247,7 +258,8 @@ async fn a_database_of_the_first_shape_is_brought_along(backend: Backend) {
     }
     old.close().await.expect("an end");
     let clock = Clock::fixed(NOW);
-    let connection = connect(&database, &clock).await;
+    let metrics = Metrics::new(10).expect("metrics");
+    let connection = connect(&database, &clock, &metrics).await;
     assert!(!is_current(&connection, Schema::Tenant).await.unwrap());
     migrate(&connection, Schema::Tenant)
         .await
