@@ -91,23 +91,14 @@ function init()
       table.insert(tokens, token)
     end
   end
+  for _, one in ipairs(plan.requests) do
+    one.headers["Host"] = wrk.host .. ":" .. wrk.port
+  end
   local only = plan.requests[1]
   if #plan.requests == 1 and not (only.path .. (only.body or "")):find("{%a+}") then
-    -- One request, always the same: wrk sends it without asking this script.
+    -- One request, always the same: without a function `request` wrk sends it and asks this script nothing.
     wrk.method, wrk.path, wrk.headers, wrk.body = only.method, only.path, only.headers, only.body
-    wrk.headers["Host"] = wrk.host
-    local text = wrk.format()
-    wrk.init = nil
-    request = nil
-    if plan.pause or plan.count then
-      request = function()
-        return text
-      end
-    end
   else
-    for _, one in ipairs(plan.requests) do
-      one.headers["Host"] = wrk.host .. ":" .. wrk.port
-    end
     request = make
   end
   if plan.count then
