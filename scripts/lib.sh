@@ -72,3 +72,42 @@ library_path() {
     done
     printf '%s' "$path"
 }
+
+# find_python: sets `python` to a Python 3 with pip: the system's, else Debian's extracted into .cache/.
+find_python() {
+    python=(python3)
+    python3 -m pip --version >/dev/null 2>&1 && return
+    debian_packages pip python3 python3-pip
+    python=(env "PYTHONPATH=$prefix/usr/lib/python3/dist-packages")
+    if command -v python3 >/dev/null; then
+        python+=(python3)
+    else
+        python+=("LD_LIBRARY_PATH=$(library_path "$prefix")" "$prefix/usr/bin/python3")
+    fi
+}
+
+# pip_packages NAME REQUIREMENTS: installs pinned wheels below .cache/ and sets `prefix` to their folder. Whatever has not
+# the hash that the file tells is refused.
+pip_packages() {
+    local name=$1 requirements=$2 pinned folder
+    pinned=$(sha256sum "$requirements")
+    folder=$cache/$name-${pinned:0:16}
+    if [ ! -d "$folder" ]; then
+        local python fresh
+        find_python
+        say "downloading from PyPI: $name"
+        mkdir -p "$cache"
+        fresh=$(mktemp -d "$cache/$name.XXXXXX")
+        if ! PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1 \
+            "${python[@]}" -m pip install --quiet --no-deps --only-binary :all: --require-hashes \
+            --target "$fresh" --requirement "$requirements" >&2; then
+            rm -rf "$fresh"
+            die "cannot download $name from PyPI"
+        fi
+        chmod 755 "$fresh"
+        # Another run may have been quicker; then its copy is as good.
+        mv -T "$fresh" "$folder" 2>/dev/null || rm -rf "$fresh"
+        [ -d "$folder" ] || die "cannot move $name to $folder"
+    fi
+    prefix=$folder
+}

@@ -16,7 +16,6 @@ mod idempotency;
 mod isolation;
 mod lifecycle;
 mod limits;
-mod load_test;
 mod login;
 mod members;
 mod mini_program;
