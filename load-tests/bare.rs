@@ -10,7 +10,8 @@ use actix_web::web::{self, Json};
 use actix_web::{App, HttpResponse, HttpServer};
 use serde_json::Value;
 
-const ANSWER: &str = r#"{"errors":[{"status":"404","code":"tenant_not_found","detail":["No such site."]}]}"#;
+const ANSWER: &str =
+    r#"{"errors":[{"status":"404","code":"tenant_not_found","detail":["No such site."]}]}"#;
 
 async fn answer(_: Json<Value>) -> HttpResponse {
     HttpResponse::Ok()
