@@ -29,7 +29,7 @@ pub(super) enum Finished {
 
 impl Finished {
     /// Whoever left while the hash ran does not want it.
-    fn hand_out(self) {
+    fn deliver(self) {
         match self {
             Self::Hash(answer, outcome) => drop(answer.send(outcome)),
             Self::Verify(answer, outcome) => drop(answer.send(outcome)),
@@ -58,20 +58,20 @@ impl Outbox {
         if waiting < COMPANY || kept.answers.len() >= COMPANY || next_ends > PATIENCE {
             let ready = std::mem::take(&mut *kept);
             drop(kept);
-            ready.hand_out();
+            ready.deliver();
         }
     }
 
     /// Hands out whatever is kept.
     pub(super) fn empty(&self) {
         let kept = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        kept.hand_out();
+        kept.deliver();
     }
 }
 
 impl Kept {
-    fn hand_out(self) {
-        self.answers.into_iter().for_each(Finished::hand_out);
+    fn deliver(self) {
+        self.answers.into_iter().for_each(Finished::deliver);
     }
 }
 
