@@ -1,5 +1,6 @@
 //! What the store does for many callers at one moment: look-ups that share a query, accounts that share a commit.
 
+use futures_util::FutureExt;
 use futures_util::future::{join, join_all};
 
 use enroll::domain::ids::SessionId;
@@ -96,7 +97,7 @@ async fn callers_who_leave_hold_up_nobody(backend: Backend) {
     let id = logged_in(&ground.acme, "ada").await;
     for polls in 0..12 {
         let mut leaving: Vec<_> = (0..4)
-            .map(|_| Box::pin(ground.acme.find_session(id)))
+            .map(|_| Box::pin(ground.acme.find_session(id).fuse()))
             .collect();
         for _ in 0..polls {
             for caller in &mut leaving {
