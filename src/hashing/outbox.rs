@@ -82,6 +82,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::{COMPANY, Finished, Outbox, PATIENCE};
+    use crate::clock::Clock;
     use crate::hashing::engine::Verified;
     use crate::hashing::pool::HashRefusal;
 
@@ -102,7 +103,7 @@ mod tests {
 
     #[test]
     fn answers_of_a_long_line_go_out_together() {
-        let (outbox, now) = (Outbox::default(), Instant::now());
+        let (outbox, now) = (Outbox::default(), Clock::system().monotonic());
         let mut kept: Vec<_> = (1..COMPANY)
             .map(|_| put(&outbox, COMPANY, now, QUICK))
             .collect();
@@ -116,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_tenant_with_nothing_in_the_line_waits_for_nobody() {
-        let (outbox, now) = (Outbox::default(), Instant::now());
+        let (outbox, now) = (Outbox::default(), Clock::system().monotonic());
         let mut kept = put(&outbox, COMPANY, now, QUICK);
         assert!(!is_out(&mut kept));
         assert!(is_out(&mut put(&outbox, 0, now, QUICK)));
@@ -125,7 +126,7 @@ mod tests {
 
     #[test]
     fn no_answer_is_kept_longer_than_its_patience() {
-        let (outbox, now) = (Outbox::default(), Instant::now());
+        let (outbox, now) = (Outbox::default(), Clock::system().monotonic());
         let mut first = put(&outbox, COMPANY, now, QUICK);
         let mut second = put(&outbox, COMPANY, now + PATIENCE, QUICK);
         assert!(is_out(&mut first) && is_out(&mut second));
@@ -135,7 +136,7 @@ mod tests {
 
     #[test]
     fn an_emptied_outbox_keeps_nothing() {
-        let (outbox, now) = (Outbox::default(), Instant::now());
+        let (outbox, now) = (Outbox::default(), Clock::system().monotonic());
         let mut kept = put(&outbox, COMPANY, now, QUICK);
         outbox.empty();
         assert!(is_out(&mut kept));

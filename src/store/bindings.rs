@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use entity::tenant::{identity, union_id, user};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter,
-    QueryOrder, Select, UpdateMany, sea_query::Expr,
+    Select, UpdateMany, sea_query::Expr,
 };
 use serde_json::json;
 
@@ -81,17 +81,21 @@ impl Lookup for UnionIdLookup {
 
     async fn query(db: &TenantDb, users: &[UserId]) -> Result<Answers<Self>, StoreError> {
         let reader = db.reader().await?;
-        let rows = union_id::Entity::find()
-            .filter(union_id::Column::TenantId.eq(db.tenant.as_i64()))
-            .filter(union_id::Column::UserId.is_in(users.iter().map(|user| user.as_i64())))
-            // The first of a user's names wins: it is put in last.
-            .order_by_desc(union_id::Column::UnionId)
-            .all(&reader.executor())
-            .await?;
+        let mut rows = Self::rows(db, users).all(&reader.executor()).await?;
+        // The first of a user's names wins: it is put in last.
+        rows.sort_by(|one, other| other.union_id.cmp(&one.union_id));
         let found = rows
             .into_iter()
             .map(|row| (UserId::from_i64(row.user_id), Ok(row.union_id)));
         Ok(found.collect())
+    }
+}
+
+impl UnionIdLookup {
+    fn rows(db: &TenantDb, users: &[UserId]) -> Select<union_id::Entity> {
+        union_id::Entity::find()
+            .filter(union_id::Column::TenantId.eq(db.tenant.as_i64()))
+            .filter(union_id::Column::UserId.is_in(users.iter().map(|user| user.as_i64())))
     }
 }
 
@@ -523,5 +527,25 @@ fn shown(profile: &WechatProfile) -> identity::ActiveModel {
         city: cut(&profile.city, 64),
         country: cut(&profile.country, 64),
         ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::QueryTrait;
+
+    use super::UnionIdLookup;
+    use crate::domain::ids::UserId;
+    use crate::store::lookups::tests::{ground, plan};
+
+    #[tokio::test]
+    async fn union_ids_are_found_by_their_index_however_many_are_asked_for() {
+        let ground = ground().await;
+        for count in [1, 2, 128] {
+            let rows = UnionIdLookup::rows(&ground.db, &vec![UserId::from_i64(7); count]);
+            let plan = plan(&ground, rows.build(sea_orm::DbBackend::Sqlite)).await;
+            assert_eq!(plan.len(), 1, "{plan:?}");
+            assert!(plan[0].contains("(tenant_id=? AND user_id=?)"), "{plan:?}");
+        }
     }
 }

@@ -177,3 +177,63 @@ impl<L: Lookup> Line<L> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use sea_orm::{ConnectionTrait, DbBackend, Statement};
+
+    use super::TenantDb;
+    use crate::clock::{Clock, Entropy};
+    use crate::domain::ids::TenantId;
+    use crate::store::connection::{Connect, PoolBounds, open};
+    use crate::store::schema::{Schema, migrate};
+    use crate::store::settings::DatabaseUrl;
+    use crate::telemetry::metrics::Metrics;
+
+    /// A tenant's own SQLite file.
+    pub(crate) struct Ground {
+        pub(crate) db: TenantDb,
+        _folder: tempfile::TempDir,
+    }
+
+    pub(crate) async fn ground() -> Ground {
+        let folder = tempfile::tempdir().unwrap();
+        let second = std::time::Duration::from_secs(1);
+        let bounds = PoolBounds {
+            size: 1,
+            acquire_timeout: 10 * second,
+            statement_timeout: 10 * second,
+            idle_timeout: 60 * second,
+        };
+        let connection = open(
+            &DatabaseUrl::sqlite_file(&folder.path().join("t.db")),
+            bounds,
+            Connect::AtOnce,
+            None,
+            Clock::system(),
+            Metrics::new(0).unwrap(),
+        )
+        .await
+        .unwrap();
+        migrate(&connection, Schema::Tenant).await.unwrap();
+        let tenant = TenantId::from_i64(1);
+        Ground {
+            db: TenantDb::new(tenant, connection, false, Clock::system(), Entropy),
+            _folder: folder,
+        }
+    }
+
+    /// How SQLite would go about a query, step by step.
+    pub(crate) async fn plan(ground: &Ground, query: Statement) -> Vec<String> {
+        let explained = Statement {
+            sql: format!("EXPLAIN QUERY PLAN {}", query.sql),
+            values: query.values,
+            db_backend: DbBackend::Sqlite,
+        };
+        let pool = ground.db.connection.pool.current();
+        let rows = pool.query_all_raw(explained).await.unwrap();
+        rows.iter()
+            .map(|row| row.try_get("", "detail").unwrap())
+            .collect()
+    }
+}

@@ -3,7 +3,7 @@
 use entity::tenant::{session, user};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, DatabaseTransaction, DeleteMany, EntityTrait, ExprTrait, Insert,
-    JoinType, QueryFilter, QuerySelect, RelationDef, UpdateMany, sea_query::Expr,
+    JoinType, QueryFilter, QuerySelect, RelationDef, SelectTwo, UpdateMany, sea_query::Expr,
 };
 
 use super::error::StoreError;
@@ -74,21 +74,26 @@ impl Lookup for SessionLookup {
     }
 
     async fn query(db: &TenantDb, ids: &[SessionId]) -> Result<Answers<Self>, StoreError> {
-        let now = db.clock.now().as_millis();
+        let now = db.clock.now();
         let reader = db.reader().await?;
-        let rows = session::Entity::find()
+        let rows = Self::rows(db, ids).all(&reader.executor()).await?;
+        let found = rows.into_iter().filter_map(|(row, user)| {
+            let id = SessionId::parse(&row.id)?;
+            let lives = Timestamp::from_millis(row.expires_at) > now;
+            lives.then(|| Some((id, Session::read(id, &row, user?))))?
+        });
+        Ok(found.collect())
+    }
+}
+
+impl SessionLookup {
+    /// Also of those that are over: asked for the others alone, SQLite would rather read every session that lives.
+    fn rows(db: &TenantDb, ids: &[SessionId]) -> SelectTwo<session::Entity, user::Entity> {
+        session::Entity::find()
             .join(JoinType::InnerJoin, its_user())
             .select_also(user::Entity)
             .filter(session::Column::TenantId.eq(db.tenant.as_i64()))
             .filter(session::Column::Id.is_in(ids.iter().map(SessionId::to_string)))
-            .filter(session::Column::ExpiresAt.gt(now))
-            .all(&reader.executor())
-            .await?;
-        let found = rows.into_iter().filter_map(|(row, user)| {
-            let id = SessionId::parse(&row.id)?;
-            Some((id, Session::read(id, &row, user?)))
-        });
-        Ok(found.collect())
     }
 }
 
@@ -347,4 +352,27 @@ fn its_user() -> RelationDef {
         .from((session::Column::TenantId, session::Column::UserId))
         .to((user::Column::TenantId, user::Column::Id))
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::QueryTrait;
+
+    use super::SessionLookup;
+    use crate::domain::ids::SessionId;
+    use crate::store::lookups::tests::{ground, plan};
+
+    #[tokio::test]
+    async fn sessions_are_found_by_their_index_however_many_are_asked_for() {
+        let ground = ground().await;
+        for count in [1, 2, 128] {
+            let ids = vec![SessionId::from_random([7; 16]); count];
+            let rows = SessionLookup::rows(&ground.db, &ids);
+            let plan = plan(&ground, rows.build(sea_orm::DbBackend::Sqlite)).await;
+            for step in ["(tenant_id=? AND id=?)", "(tenant_id=? AND id=?)"] {
+                assert!(plan.iter().all(|line| line.contains(step)), "{plan:?}");
+            }
+            assert_eq!(plan.len(), 2, "{plan:?}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use entity::tenant::user;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select,
+    QuerySelect, QueryTrait, Select, sea_query::UnionType,
 };
 use secrecy::SecretString;
 
@@ -150,21 +150,8 @@ impl Lookup for NameLookup {
     }
 
     async fn query(db: &TenantDb, keys: &[NameKey]) -> Result<Answers<Self>, StoreError> {
-        let names = keys.iter().map(|key| key.canonical.as_str());
-        let skeletons: Vec<&str> = keys
-            .iter()
-            .filter_map(|key| key.skeleton.as_deref())
-            .collect();
-        let mut same = Condition::any().add(user::Column::Username.is_in(names));
-        if !skeletons.is_empty() {
-            same = same.add(user::Column::Skeleton.is_in(skeletons));
-        }
         let reader = db.reader().await?;
-        let rows: Vec<(String, Option<String>)> = db
-            .users()
-            .select_only()
-            .columns([user::Column::Username, user::Column::Skeleton])
-            .filter(same)
+        let rows: Vec<(String, Option<String>)> = Self::rows(db, keys)
             .into_tuple()
             .all(&reader.executor())
             .await?;
@@ -175,6 +162,29 @@ impl Lookup for NameLookup {
         };
         let taken = keys.iter().filter(is_taken);
         Ok(taken.map(|key| (key.clone(), Ok(()))).collect())
+    }
+}
+
+impl NameLookup {
+    /// Name and skeleton of whoever has one of these names, or one of these skeletons. Two queries in one: asked for either,
+    /// SQLite would read every user.
+    fn rows(db: &TenantDb, keys: &[NameKey]) -> Select<user::Entity> {
+        let pairs = || {
+            db.users()
+                .select_only()
+                .columns([user::Column::Username, user::Column::Skeleton])
+        };
+        let names = keys.iter().map(|key| key.canonical.as_str());
+        let skeletons: Vec<&str> = keys
+            .iter()
+            .filter_map(|key| key.skeleton.as_deref())
+            .collect();
+        let mut rows = pairs().filter(user::Column::Username.is_in(names));
+        if !skeletons.is_empty() {
+            let alike = pairs().filter(user::Column::Skeleton.is_in(skeletons));
+            QueryTrait::query(&mut rows).union(UnionType::All, alike.into_query());
+        }
+        rows
     }
 }
 
@@ -424,5 +434,36 @@ impl TenantDb {
 
     pub(super) fn users(&self) -> Select<user::Entity> {
         user::Entity::find().filter(user::Column::TenantId.eq(self.tenant.as_i64()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::QueryTrait;
+
+    use super::{NameKey, NameLookup};
+    use crate::store::lookups::tests::{ground, plan};
+
+    #[tokio::test]
+    async fn names_are_found_by_their_indexes_however_many_are_asked_for() {
+        let ground = ground().await;
+        for count in [1, 2, 128] {
+            let key = NameKey {
+                canonical: "ada".to_owned(),
+                skeleton: Some("ada".to_owned()),
+            };
+            let rows = NameLookup::rows(&ground.db, &vec![key; count]);
+            let plan = plan(&ground, rows.build(sea_orm::DbBackend::Sqlite)).await;
+            let searches: Vec<_> = plan.iter().filter(|line| line.contains("users")).collect();
+            assert_eq!(searches.len(), 2, "{plan:?}");
+            assert!(
+                searches[0].contains("(tenant_id=? AND username=?)"),
+                "{plan:?}"
+            );
+            assert!(
+                searches[1].contains("(tenant_id=? AND skeleton=?)"),
+                "{plan:?}"
+            );
+        }
     }
 }

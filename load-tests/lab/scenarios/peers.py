@@ -32,7 +32,7 @@ class Peer:
     version: str
     ready: str
     register: dict
-    notes: str = ""
+    notes: str
 
 
 def run(lab, outcome):
@@ -65,9 +65,9 @@ def run(lab, outcome):
 def read(path: Path) -> Peer:
     said = json.loads(path.read_text())
     try:
-        return Peer(path.parent, **said)
-    except TypeError as reason:
-        raise Failed(f"{path}: {reason}") from None
+        return Peer(path.parent, said["name"], said["version"], said["ready"], said["register"], " ".join(said["notes"]))
+    except KeyError as missing:
+        raise Failed(f"{path}: it has no {missing}") from None
 
 
 def request_of(peer: Peer) -> Request:
