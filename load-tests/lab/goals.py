@@ -32,7 +32,7 @@ GOALS = [
     Goal("capacity.sqlite_over_bare", "≥", 0.92, "registrations/s ÷ bare rate of the engine in use, 32 connections, SQLite FULL"),
     Goal("capacity.postgres_over_bare", "≥", 0.82, "the same on PostgreSQL on the same machine"),
     Goal("capacity.over_plain", "≥", 2.4, "registrations/s ÷ the same server with the reference engine through its plain API"),
-    Goal("capacity.memory", "≤", 1.0, "peak memory under 256 connections ÷ (base + threads × 19 MiB + 20 %)"),
+    Goal("capacity.memory", "≤", 1.0, "peak memory under 256 connections ÷ (base + threads × 19 MiB + 20 % of these)"),
     Goal("capacity.cheap", "≥", 5_000, "cheap-hash registrations/s, SQLite FULL, one tenant"),
     Goal("overload.goodput", "≥", 0.92, "goodput at 10× overload ÷ peak"),
     Goal("overload.refusal_p99", "≤", 50, "p99 of refusals at 10× overload, ms"),

@@ -33,14 +33,16 @@ class Stream:
     environment: dict = field(default_factory=dict)
     # Seconds that an answer may take before arrivals would have to be dropped for want of virtual users.
     patience: float = 2.0
+    # Most virtual users, each of which has a connection of its own.
+    most_users: int = 2_000
 
     def scenario(self):
-        users = min(2_000, math.ceil(self.rate * self.patience) + 10)
-        # k6 takes whole numbers: a rate in a time unit long enough.
+        users = min(self.most_users, math.ceil(self.rate * self.patience) + 10)
         environment = {"URL": self.url, "TENANT": self.tenant, "PASSWORD": PASSWORD, "PREFIX": new_prefix()}
         return {
             "executor": "constant-arrival-rate",
             "exec": self.does,
+            # Whole numbers, so a rate in a time unit that is long enough.
             "rate": max(1, round(self.rate * 10)),
             "timeUnit": "10s",
             "startTime": f"{self.start:g}s",

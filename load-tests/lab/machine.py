@@ -34,7 +34,7 @@ def describe(lab):
         "compiler": said(["rustc", "--version"]),
         "load generators": f"{said([lab.k6, 'version']).split(' (')[0]}, {wrk_version(lab)}; on the same machine",
         "plots": f"matplotlib {matplotlib.__version__}, Python {platform.python_version()}",
-        "run": f"{lab.size}, {lab.rounds} rounds",
+        "run": f"{lab.size}, rounds: {lab.rounds}",
     }
 
 

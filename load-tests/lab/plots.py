@@ -191,12 +191,17 @@ def overview(path, judged):
 
 
 def logarithmic(axes, which: str):
-    """A logarithmic axis with plain numbers."""
+    """A logarithmic axis with plain numbers, from one of 1, 2, 5 to another, so that some stand at it."""
     (axes.set_yscale if which == "y" else axes.set_xscale)("log")
     axis = axes.yaxis if which == "y" else axes.xaxis
     axis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axis.set_minor_formatter(NullFormatter())
+    low, high = axes.dataLim.intervaly if which == "y" else axes.dataLim.intervalx
+    steps = [step * 10.0**power for power in range(-4, 7) for step in (1, 2, 5)]
+    low = max((step for step in steps if step <= low), default=steps[0])
+    high = min((step for step in steps if step >= max(high, 5 * low)), default=steps[-1])
+    (axes.set_ylim if which == "y" else axes.set_xlim)(low, high)
 
 
 def plain(axes, which: str):

@@ -90,6 +90,12 @@ class Loads(unittest.TestCase):
         load.check(outcome, "load", {200})
         self.assertEqual(len(outcome.wrong), 2, outcome.wrong)
 
+    def test_a_settled_rate_leaves_out_the_beginning_and_the_end(self):
+        load = Load(0, 6.0, {}, 0, 0, {}, {100: 9, 101: 1, 102: 50, 104: 70, 105: 3})
+        self.assertEqual(load.settled_rate(), 40)
+        self.assertEqual(Load(0, 2.0, {}, 0, 0, {}, {100: 9, 101: 1}).settled_rate(), 5)
+        self.assertEqual(Load(0, 2.0, {}, 0, 0, {}).settled_rate(), 0)
+
     def test_a_stream_that_nobody_answered_is_told(self):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "points.csv"

@@ -38,6 +38,8 @@ class Load:
     refused: int
     without_retry_after: int
     errors: dict
+    # Answers 2xx by the second of the clock in which they came.
+    good: dict = field(default_factory=dict)
 
     @property
     def rate(self) -> float:
@@ -46,6 +48,15 @@ class Load:
 
     def rate_of(self, *statuses: int) -> float:
         return sum(self.statuses.get(status, 0) for status in statuses) / self.seconds
+
+    def settled_rate(self) -> float:
+        """Answers 2xx a second, without the first two seconds, in which what measures beside this load still begins, and
+        without the last, which is no whole one."""
+        if not self.good:
+            return 0.0
+        begin, end = min(self.good) + 2, max(self.good)
+        inner = [self.good.get(second, 0) for second in range(begin, end)]
+        return sum(inner) / len(inner) if inner else sum(self.good.values()) / self.seconds
 
     def check(self, outcome, what: str, allowed):
         """Wrong answers are faults: statuses that the load does not expect, and connections that broke."""
@@ -97,7 +108,8 @@ class Running(Process):
         if status != 0 or not lines:
             raise Failed(f"wrk ended with {status}: {self.stdout()} {self.last_words()}")
         told = json.loads(lines[-1][4:])
-        told["statuses"] = {int(status): count for status, count in told["statuses"].items()}
+        for counts in ("statuses", "good"):
+            told[counts] = {int(key): count for key, count in told[counts].items()}
         return Load(**told)
 
 
@@ -107,7 +119,7 @@ def run(lab, url: str, requests, connections: int, seconds: float, **options) ->
         return running.load()
 
 
-def flood(lab, url: str, requests, rate: float, seconds: float, connections: int = 640, held: int = 160) -> Running:
+def flood(lab, url: str, requests, rate: float, seconds: float, connections: int = 640, held: int = 130) -> Running:
     """A load near a rate that refusals do not slow: each connection pauses at random before each request. About `held`
     connections wait for answers that take long; the rate that came about is the load's own figure."""
     pause = (connections - held) / rate * 1000

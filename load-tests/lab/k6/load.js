@@ -98,23 +98,16 @@ export function login() {
   post('login', { username: `${__ENV.USERS_PREFIX}${spell(user, 3)}`, password: __ENV.PASSWORD });
 }
 
-// The session of this virtual user.
-let session = null;
-
-function begin() {
-  const user = exec.vu.idInTest % Number(__ENV.USERS);
-  const attributes = { username: `${__ENV.USERS_PREFIX}${spell(user, 3)}`, password: __ENV.PASSWORD };
-  const answer = post('login', attributes, 'before');
-  session = answer.status === 200 ? answer.json('data.attributes') : null;
-  return session !== null;
-}
+// The refresh token of this virtual user. The first arrivals go to users that had none yet, so each takes one of SESSIONS
+// that no other takes.
+let token = null;
 
 export function refresh() {
-  if (session === null && !begin()) {
-    return;
+  token = token || JSON.parse(__ENV.SESSIONS)[exec.scenario.iterationInTest];
+  const answer = post('refresh-token', { refresh_token: token });
+  if (answer.status === 200) {
+    token = answer.json('data.attributes.refresh_token');
   }
-  const answer = post('refresh-token', { refresh_token: session.refresh_token });
-  session = answer.status === 200 ? answer.json('data.attributes') : null;
 }
 
 // The profile of whoever ACCESS_TOKEN speaks for.

@@ -101,7 +101,8 @@ def memory(lab, outcome):
         came.check(outcome, "registrations on 256 connections", {200})
         peak = server.memory_kib("VmHWM") / 1024
     threads = lab.bare_rate(1)["threads"]
-    allowed = (base + threads * BLOCK_MIB) * 1.2
+    # 20 % is on top of the blocks alone, the stricter way to read the goal.
+    allowed = base + threads * BLOCK_MIB * 1.2
     outcome.figure("peak_memory", "peak memory under 256 connections", peak, "MiB",
-                   f"base {base:.1f} MiB; (base + {threads} × {BLOCK_MIB} MiB) + 20 % = {allowed:.1f} MiB")
+                   f"base {base:.1f} MiB; base + {threads} × {BLOCK_MIB} MiB + 20 % of these = {allowed:.1f} MiB")
     outcome.figure("memory", "… ÷ what is allowed", peak / allowed)

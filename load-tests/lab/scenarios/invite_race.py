@@ -4,7 +4,6 @@ each round one race in each placement: SQLite of its own, SQLite shared, Postgre
 
 from contextlib import ExitStack
 
-from .. import plots
 from ..postgres import postgres
 from ..server import UNBOUNDED
 from ..wrk import registration, run as load
@@ -37,7 +36,6 @@ def run(lab, outcome):
     for tenant, values in rates.items():
         outcome.figure(f"refused_{tenant.replace('-', '_')}", f"answers a second in a race, {tenant}", values, "/s",
                        "most of them refusals, after the code is spent")
-    plots.bars(lab, outcome, "rates", "Answers a second while a code is raced for", "a second", list(rates.items()))
 
 
 def race(lab, outcome, server, tenant, code, uses):

@@ -3,6 +3,7 @@
 Then all of it together as arrivals: registrations at 10 % of the capacity, logins at 20 %, refreshes at 40 % and profiles at
 twice its number."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 from .. import plots
@@ -62,10 +63,13 @@ def together(lab, outcome, server, session):
     capacity = lab.capacity()
     lab.say("all of it together")
     users = {"USERS": USERS, "USERS_PREFIX": PREFIX}
+    # The refreshes' sessions, begun before, so that their logins are no load.
+    sessions = [server.log_in("site", members()[number % USERS])["refresh_token"] for number in range(SESSIONS)]
     shares = [("registrations", "register", 0.1), ("logins", "login", 0.2), ("refreshes", "refresh", 0.4), ("profiles", "me", 2)]
     streams = [
         Stream(name, does, server.url, max(1, share * capacity), lab.seconds(20), tenant="site", patience=1,
-               environment={**users, "ACCESS_TOKEN": session["access_token"]})
+               most_users=SESSIONS if does == "refresh" else 600,
+               environment={**users, "ACCESS_TOKEN": session["access_token"], "SESSIONS": json.dumps(sessions)})
         for name, does, share in shares
     ]
     measured = arrivals(lab, streams)

@@ -1,7 +1,9 @@
-"""Ten times the capacity. In turn in each round the peak (a closed loop on 32 connections) and the overload (640
+"""Ten times the capacity or a little more. In turn in each round the peak (a closed loop on 32 connections) and the overload (640
 connections with random pauses, so that refusals do not slow the arrivals; wrk, because k6 would take the machine from the
 server). Beside both, k6 sends 20 registrations a second, whose refusals are timed, and asks `/livez` 50 times a second.
 The tenant has the default bound of calls at work (`limits.in_flight` 256); its limits for addresses are off."""
+
+import time
 
 from .. import plots
 from ..k6 import Stream, joined, run as arrivals
@@ -14,7 +16,7 @@ MARGIN = 3.0
 
 def run(lab, outcome):
     capacity = lab.capacity()
-    found = {"peak": [], "goodput": [], "offered": [], "refusals": [], "livez": [], "registered": []}
+    found = {"peak": [], "goodput": [], "offered": [], "cores": [], "refusals": [], "livez": [], "registered": []}
     missing = 0
     with lab.install("overload").serve() as server:
         server.create_tenant("full", NO_LIMITS)
@@ -22,12 +24,13 @@ def run(lab, outcome):
         for _ in lab.each_round():
             seconds = lab.seconds(8)
             closed = Running(lab, server.url, [registration("full")], 32, seconds + MARGIN)
-            peak, calm = beside(lab, outcome, server, closed, seconds)
+            peak, calm, _ = beside(lab, outcome, server, closed, seconds)
             found["peak"].append(goodput(peak, calm, seconds))
-            open_loop = flood(lab, server.url, [registration("full")], 10 * capacity, seconds + MARGIN)
-            over, probed = beside(lab, outcome, server, open_loop, seconds)
+            open_loop = flood(lab, server.url, [registration("full")], 11 * capacity, seconds + MARGIN)
+            over, probed, cores = beside(lab, outcome, server, open_loop, seconds)
             found["goodput"].append(goodput(over, probed, seconds))
             found["offered"].append(over.rate)
+            found["cores"].append(cores)
             found["refusals"].append(probed["registrations"].of(429, 503))
             found["registered"].append(probed["registrations"].of(200))
             found["livez"].append(probed["livez"])
@@ -36,26 +39,29 @@ def run(lab, outcome):
 
 
 def beside(lab, outcome, server, load, seconds):
-    """What wrk and k6 saw of one load."""
+    """What wrk and k6 saw of one load, and the cores that wrk took."""
+    begun = time.monotonic()
     with load:
         measured = arrivals(lab, [
             Stream("registrations", "register", server.url, 20, seconds, tenant="full", patience=5),
             Stream("livez", "probe", f"http://{server.operators}", 50, seconds, environment={"PATH_ASKED": "/livez"}),
         ])
+        cores = load.cpu_seconds() / (time.monotonic() - begun)
         came = load.load()
     came.check(outcome, "the load", {200, 503, 429})
     measured.check(outcome, {"registrations": {200, 503, 429}, "livez": {200}})
-    return came, measured
+    return came, measured, cores
 
 
 def goodput(load, measured, seconds) -> float:
-    return load.rate_of(200) + measured["registrations"].count(200) / seconds
+    return load.settled_rate() + measured["registrations"].count(200) / seconds
 
 
 def tell(lab, outcome, found, missing, capacity):
     outcome.figure("peak", "goodput at the peak", found["peak"], "/s")
     outcome.figure("offered", "offered at overload", found["offered"], "/s",
                    f"{found['offered'][0] / capacity:.1f} times the capacity in the first round")
+    outcome.figure("generator", "cores that the flood itself takes from the server", found["cores"])
     outcome.figure("overload", "goodput at overload", found["goodput"], "/s")
     outcome.figure("goodput", "goodput at overload ÷ peak",
                    [over / peak for over, peak in zip(found["goodput"], found["peak"])])

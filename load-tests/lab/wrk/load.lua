@@ -74,6 +74,10 @@ local function look(status, headers, body)
       without_retry_after = without_retry_after + 1
     end
   end
+  if status < 300 then
+    local second = tostring(os.time())
+    seconds[second] = (seconds[second] or 0) + 1
+  end
   if plan.tokens and status == 200 then
     table.insert(tokens, body:match('"refresh_token":"([^"]+)"'))
   end
@@ -81,7 +85,7 @@ end
 
 -- Runs in each thread once its requests may be made. Globals are what `done` can read of a thread.
 function init()
-  statuses, without_retry_after = {}, 0
+  statuses, seconds, without_retry_after = {}, {}, 0
   math.randomseed(os.time() * 31 + number)
   for _, one in ipairs(plan.requests) do
     weights = weights + one.weight
@@ -111,23 +115,30 @@ function init()
   end
 end
 
-function done(summary, latency)
-  local counts, missing = {}, 0
+-- The counts of all threads under a name, as a JSON object.
+local function sum(name)
+  local counts, list = {}, {}
   for _, thread in ipairs(threads) do
-    missing = missing + thread:get("without_retry_after")
-    for status, count in pairs(thread:get("statuses")) do
-      counts[status] = (counts[status] or 0) + count
+    for key, count in pairs(thread:get(name)) do
+      counts[key] = (counts[key] or 0) + count
     end
   end
-  local list = {}
-  for status, count in pairs(counts) do
-    table.insert(list, string.format('"%s": %d', status, count))
+  for key, count in pairs(counts) do
+    table.insert(list, string.format('"%s": %d', key, count))
+  end
+  return "{" .. table.concat(list, ", ") .. "}"
+end
+
+function done(summary)
+  local missing = 0
+  for _, thread in ipairs(threads) do
+    missing = missing + thread:get("without_retry_after")
   end
   local errors = summary.errors
   print(string.format(
-    '\nLAB {"requests": %d, "seconds": %.6f, "refused": %d, "statuses": {%s}, "without_retry_after": %d, '
+    '\nLAB {"requests": %d, "seconds": %.6f, "refused": %d, "statuses": %s, "good": %s, "without_retry_after": %d, '
       .. '"errors": {"connect": %d, "read": %d, "write": %d, "timeout": %d}}',
-    summary.requests, summary.duration / 1e6, errors.status, table.concat(list, ", "), missing,
+    summary.requests, summary.duration / 1e6, errors.status, sum("statuses"), sum("seconds"), missing,
     errors.connect, errors.read, errors.write, errors.timeout
   ))
 end
