@@ -51,7 +51,8 @@ class Process:
         try:
             self.child.wait(self.limit)
         except BaseException as reason:
-            self.child.kill()
+            # With all that it started: workers may outlive who started them.
+            os.killpg(self.pid, signal.SIGKILL)
             self.child.wait()
             if not isinstance(reason, subprocess.TimeoutExpired):
                 raise

@@ -2,7 +2,8 @@
 connections at a tenant with a SQLite file of its own (a sync for each commit, `synchronous=FULL`); the same at a tenant
 with a PostgreSQL database of its own on this machine, in the same server; the same at a server with
 `hashing.engine = "reference-plain"`; and at a server whose hashes cost next to nothing (8 KiB, one pass) on 64
-connections. A password may wait five seconds for its hash, so that the slow engine refuses nobody. Then the most memory that a server ever held under 256 connections, with a queue that takes them all."""
+connections. A password may wait five seconds for its hash, so that the slow engine refuses nobody. Then the most memory
+that a server ever held under 256 connections, with a queue that takes them all."""
 
 from contextlib import ExitStack
 

@@ -1,6 +1,6 @@
 """The same users at other registration servers, with the same Argon2 parameters: each in `load-tests/peers/`, set up as its
 documentation says, with two worker processes and a database of its own on one PostgreSQL; and enroll with a tenant on a
-database of its own there. In turn in each round, 32 connections."""
+database of its own there. In turn in each round, 32 connections; each is warmed up before."""
 
 import json
 import os
@@ -54,6 +54,9 @@ def run(lab, outcome):
                 outcome.not_measured("over_faster", f"{peer.name} did not start")
                 outcome.note(f"{peer.name} did not start: {reason}")
         rates = {name: [] for name in targets}
+        for name, (url, request, right) in targets.items():
+            # A server is up when its first worker is.
+            load(lab, url, [request], CONNECTIONS, 2).check(outcome, f"{name}, warming up", right)
         for _ in lab.each_round():
             for name, (url, request, right) in targets.items():
                 came = load(lab, url, [request], CONNECTIONS, lab.seconds(6))
