@@ -15,8 +15,8 @@ from .wrk import registration
 from .wrk import run as run_wrk
 
 # Of the length and the counts of a full run.
-SCALES = {"full": 1.0, "short": 0.25, "smoke": 0.05}
-ROUNDS = {"full": 5, "short": 2, "smoke": 1}
+SCALES = {"full": 1.0, "short": 0.2, "smoke": 0.05}
+ROUNDS = {"full": 5, "short": 1, "smoke": 1}
 BUILD_LIMIT = 3600.0
 
 

@@ -32,7 +32,7 @@ def arguments():
                       help="minutes instead of half an hour; figures are not to be quoted")
     size.add_argument("--smoke", dest="size", action="store_const", const="smoke",
                       help="as little as shows that the lab works, for tests")
-    parser.add_argument("--rounds", type=positive, metavar="N", help="rounds of each ratio (default 5; 2 or 1 when short)")
+    parser.add_argument("--rounds", type=positive, metavar="N", help="rounds of each ratio (default 5; 1 in a short run)")
     parser.add_argument("--binary", metavar="PATH", help="the server to load; by default a release build is made")
     parser.add_argument("--no-peers", action="store_true", help="leave out what needs other registration servers")
     parser.add_argument("--soak-minutes", type=positive, metavar="N", help="length of the soak (default: a minute)")

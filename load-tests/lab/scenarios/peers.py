@@ -123,7 +123,8 @@ def tell(lab, outcome, peers, rates):
     outcome.figure("enroll", "enroll, registrations/s", rates["enroll"], "/s", "a tenant on PostgreSQL")
     for peer in peers:
         key = peer.folder.name.replace("-", "_")
-        outcome.figure(key, f"{peer.name} {peer.version}, registrations/s", rates[peer.name], "/s", peer.notes)
+        outcome.figure(key, f"{peer.name} {peer.version}, registrations/s", rates[peer.name], "/s")
+        outcome.note(f"{peer.name}: {peer.notes}")
         outcome.figure(f"over_{key}", f"enroll ÷ {peer.name}", over(rates["enroll"], rates[peer.name]))
     if peers and "peers.over_faster" not in outcome.unmeasured:
         faster = [max(rates[peer.name][number] for peer in peers) for number in range(len(rates["enroll"]))]
