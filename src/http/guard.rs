@@ -37,6 +37,7 @@ pub struct Guard {
     timeout: Duration,
     clock: Clock,
     metrics: Metrics,
+    /// Where the request ids begin; drawn at the start.
     first_id: u64,
     state: Arc<State>,
 }

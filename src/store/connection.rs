@@ -56,7 +56,7 @@ pub struct Connection {
     pub(super) size: u32,
     /// What one tenant may take of it, at that tenant's handle.
     share: Option<Arc<DatabaseShare>>,
-    statement_timeout: Duration,
+    pub(super) statement_timeout: Duration,
     /// `None` for SQLite: a file is always reached, and a busy one must be waited for.
     reachability: Option<Reachability>,
     /// SQLite alone: its writers stand in line for one connection as it is, and each commit waits for the disk.
@@ -281,8 +281,8 @@ impl Connection {
         done
     }
 
-    /// An operation that did not begin.
-    fn refused<E: OfStore>(&self, error: StoreError) -> E {
+    /// Counts an operation that did not begin.
+    pub(super) fn refused<E: OfStore>(&self, error: StoreError) -> E {
         let error = E::from(error);
         self.count(&error);
         error

@@ -6,7 +6,8 @@
 //!
 //! Refused: a cache of sessions. An ended session must be ended at once, on every replica (decision 0016).
 //!
-//! Bounds: [`MOST`] keys a query; a tenant's permits bound how many wait, the statement timeout how long.
+//! Bounds: [`MOST`] keys a query; a tenant's permits bound how many wait. A caller waits for the query at work and for the
+//! next one together no longer than the statement timeout, as for any operation.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -93,8 +94,14 @@ impl TenantDb {
             // A task of its own: the others' answers do not hang on this caller's patience.
             tokio::spawn(serve::<L>(self.clone()));
         }
-        let lost = |_| Err(StoreError::Unavailable("a look-up was lost".into()));
-        found.await.unwrap_or_else(lost)
+        match tokio::time::timeout(self.connection.statement_timeout, found).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(_)) => Err(StoreError::Unavailable("a look-up was lost".into())),
+            Err(_) => {
+                let late = format!("{} waited too long for its turn", L::OPERATION);
+                Err(self.connection.refused(StoreError::Unavailable(late)))
+            }
+        }
     }
 }
 
@@ -182,9 +189,9 @@ impl<L: Lookup> Line<L> {
 pub(super) mod tests {
     use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-    use super::TenantDb;
+    use super::{StoreError, TenantDb};
     use crate::clock::{Clock, Entropy};
-    use crate::domain::ids::TenantId;
+    use crate::domain::ids::{SessionId, TenantId};
     use crate::store::connection::{Connect, PoolBounds, open};
     use crate::store::schema::{Schema, migrate};
     use crate::store::settings::DatabaseUrl;
@@ -202,7 +209,7 @@ pub(super) mod tests {
         let bounds = PoolBounds {
             size: 1,
             acquire_timeout: 10 * second,
-            statement_timeout: 10 * second,
+            statement_timeout: 2 * second,
             idle_timeout: 60 * second,
         };
         let connection = open(
@@ -221,6 +228,23 @@ pub(super) mod tests {
             db: TenantDb::new(tenant, connection, false, Clock::system(), Entropy),
             _folder: folder,
         }
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_turn_beyond_the_statement_timeout() {
+        let ground = ground().await;
+        let id = SessionId::from_random([7; 16]);
+        // A query is at work that never ends.
+        ground.db.lines.sessions.lock().at_work = true;
+        let limit = std::time::Duration::from_secs(60);
+        let waited = tokio::time::timeout(limit, ground.db.find_session(id)).await;
+        assert!(
+            matches!(waited, Ok(Err(StoreError::Unavailable(_)))),
+            "{waited:?}"
+        );
+        // Whoever comes after it has ended is served, and those who left are in nobody's way.
+        ground.db.lines.sessions.lock().at_work = false;
+        assert_eq!(ground.db.find_session(id).await.unwrap(), None);
     }
 
     /// How SQLite would go about a query, step by step.
