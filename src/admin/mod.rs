@@ -63,7 +63,7 @@ impl Admin {
         clock: Clock,
         entropy: Entropy,
     ) -> Self {
-        let attempts = Arc::new(DefaultKeyedRateLimiter::dashmap(Quota::per_minute(
+        let attempts = Arc::new(DefaultKeyedRateLimiter::hashmap(Quota::per_minute(
             WRONG_TOKENS_A_MINUTE,
         )));
         Self {

@@ -120,6 +120,17 @@ impl TenantRecord {
     }
 }
 
+/// A tenant that changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedTenant {
+    /// Its number.
+    pub id: TenantId,
+    /// Its short name.
+    pub key: TenantKey,
+    /// The platform revision of the change.
+    pub revision: i64,
+}
+
 /// A tenant to be created.
 #[derive(Clone, Debug)]
 pub struct NewTenant {
@@ -361,7 +372,7 @@ impl PlatformDb {
             .await
     }
 
-    /// The keys of at most `limit` tenants that changed after `revision`, with their revisions, oldest first.
+    /// At most `limit` tenants that changed after `revision`, oldest change first.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -369,11 +380,12 @@ impl PlatformDb {
         &self,
         revision: i64,
         limit: u64,
-    ) -> Result<Vec<(TenantKey, i64)>, StoreError> {
+    ) -> Result<Vec<ChangedTenant>, StoreError> {
         self.connection
             .within("tenants_changed_since", async {
-                let rows: Vec<(String, i64)> = tenant::Entity::find()
+                let rows: Vec<(i64, String, i64)> = tenant::Entity::find()
                     .select_only()
+                    .column(tenant::Column::Id)
                     .column(tenant::Column::Key)
                     .column(tenant::Column::Revision)
                     .filter(tenant::Column::Revision.gt(revision))
@@ -383,10 +395,14 @@ impl PlatformDb {
                     .all(&self.connection.pool.current())
                     .await?;
                 rows.into_iter()
-                    .map(|(key, revision)| {
+                    .map(|(id, key, revision)| {
                         let key =
                             TenantKey::parse(&key).ok_or(StoreError::Corrupt("tenants.key"))?;
-                        Ok((key, revision))
+                        Ok(ChangedTenant {
+                            id: TenantId::from_i64(id),
+                            key,
+                            revision,
+                        })
                     })
                     .collect()
             })

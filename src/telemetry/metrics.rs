@@ -66,6 +66,8 @@ struct Series {
     hash_memory_bytes: IntGauge,
     hashes: IntCounter,
     live_actors: IntGauge,
+    live_bytes: IntGauge,
+    limits_forgotten: IntCounter,
     actor_launches: IntCounter,
     actor_relaunches: IntCounter,
     actor_evictions: IntCounter,
@@ -163,6 +165,11 @@ impl Metrics {
             )?,
             hashes: build.counter("hashes_total", "Password hashes finished.")?,
             live_actors: build.gauge("live_actors", "Tenant actors that run.")?,
+            live_bytes: build.gauge("live_bytes", "Bytes for which live tenants are taken.")?,
+            limits_forgotten: build.counter(
+                "limits_forgotten_total",
+                "Tenants that are not live whose limits were forgotten to make room.",
+            )?,
             actor_launches: build.counter("actor_launches_total", "Tenant actors started.")?,
             actor_relaunches: build.counter(
                 "actor_relaunches_total",
@@ -390,6 +397,18 @@ impl Metrics {
     /// Counts an idle actor stopped to make room; [`Metrics::actor_ended`] counts its end.
     pub fn actor_evicted(&self) {
         self.series.actor_evictions.inc();
+    }
+
+    /// For how many bytes the live tenants are taken.
+    pub fn live_bytes(&self, bytes: usize) {
+        self.series.live_bytes.set(to_gauge(bytes));
+    }
+
+    /// Counts tenants without an actor whose limits were forgotten to make room.
+    pub fn limits_forgotten(&self, tenants: usize) {
+        self.series
+            .limits_forgotten
+            .inc_by(u64::try_from(tenants).unwrap_or(u64::MAX));
     }
 
     /// Counts a tenant actor that could not be started.

@@ -49,7 +49,24 @@ pub(super) struct TenantActor {
     housekeeper: JoinHandle<()>,
     /// Opens the secrets of settings that change.
     master_key: Arc<MasterKey>,
-    metrics: Metrics,
+    /// Taken by a drain once the database is closed, else dropped with the actor.
+    alive: Rc<Cell<Option<Alive>>>,
+}
+
+/// Counts among the live until it is dropped.
+struct Alive(Metrics);
+
+impl Alive {
+    fn new(metrics: Metrics) -> Self {
+        metrics.actor_launched();
+        Self(metrics)
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.actor_ended();
+    }
 }
 
 /// What an actor is made of.
@@ -79,7 +96,6 @@ impl TenantActor {
             master_key,
             metrics,
         } = parts;
-        metrics.actor_launched();
         // Before anybody has the actor's address: who has it may go through the gate.
         slot.open_gate(&rules.settings.limits);
         bulkheads.set_bounds(&rules.settings.limits);
@@ -94,7 +110,7 @@ impl TenantActor {
             in_progress: InProgress::default(),
             running,
             master_key,
-            metrics,
+            alive: Rc::new(Cell::new(Some(Alive::new(metrics)))),
         }
     }
 }
@@ -106,14 +122,28 @@ impl Actor for TenantActor {
 impl Drop for TenantActor {
     fn drop(&mut self) {
         self.housekeeper.abort();
-        self.metrics.actor_ended();
     }
 }
 
 async fn keep_house(db: TenantDb, running: Running, every: Duration) {
+    let mut seen = running.begun();
+    let mut rests = false;
     loop {
         tokio::time::sleep(every).await;
+        let begun = running.begun();
+        if begun == seen {
+            // Nobody called for a whole round: what is expired can wait for the next call, and memory is better spent on
+            // others.
+            if !rests {
+                let _running = running.begin();
+                rests = db.rest().await.is_ok();
+                seen = running.begun();
+            }
+            continue;
+        }
+        rests = false;
         let _running = running.begin();
+        seen = running.begun();
         if let Err(error) = db.delete_expired().await {
             tracing::warn!(%error, "expired rows stay until the next round");
         }
@@ -206,9 +236,11 @@ impl Handler<Drain> for TenantActor {
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
         let (running, db) = (self.running.clone(), self.tools.db.clone());
+        let alive = Rc::clone(&self.alive);
         Box::pin(async move {
             running.none_left().await;
             db.close().await;
+            drop(alive.take());
         })
     }
 }
@@ -237,29 +269,40 @@ impl Drop for KeyInProgress {
 
 /// Counts work on the actor's own thread.
 #[derive(Clone, Default)]
-struct Running(Rc<(Cell<usize>, Notify)>);
+struct Running(Rc<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    running: Cell<usize>,
+    begun: Cell<u64>,
+    ended: Notify,
+}
 
 struct Begun(Running);
 
 impl Running {
     fn begin(&self) -> Begun {
-        let (count, _) = &*self.0;
-        count.set(count.get() + 1);
+        self.0.running.set(self.0.running.get() + 1);
+        self.0.begun.set(self.0.begun.get() + 1);
         Begun(self.clone())
     }
 
+    /// How much was begun in all.
+    fn begun(&self) -> u64 {
+        self.0.begun.get()
+    }
+
     async fn none_left(&self) {
-        let (count, ended) = &*self.0;
-        while count.get() > 0 {
-            ended.notified().await;
+        while self.0.running.get() > 0 {
+            self.0.ended.notified().await;
         }
     }
 }
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        let (count, ended) = &*self.0.0;
-        count.set(count.get().saturating_sub(1));
+        let Counts { running, ended, .. } = &*self.0.0;
+        running.set(running.get().saturating_sub(1));
         ended.notify_waiters();
     }
 }

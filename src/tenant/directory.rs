@@ -27,6 +27,7 @@ use super::message::{InvitesIssued, Perform, Reconfigure, Register};
 use super::names::{Issuers, Names, Tenant};
 use super::placement::Databases;
 use super::rate_limit::{CallKind, Limited, RateLimits, Standing};
+use super::residents::Residents;
 use super::settings::TenantsSettings;
 use super::slot::{Call, GateMeans, Slot};
 use crate::clock::{Clock, Entropy};
@@ -91,6 +92,7 @@ struct Inner {
     settings: TenantsSettings,
     names: Names,
     slots: RwLock<HashMap<TenantId, Arc<Slot>>>,
+    residents: Arc<Residents>,
     launcher: Launcher,
     gate_means: GateMeans,
     clock: Clock,
@@ -172,6 +174,7 @@ impl Directory {
         Self(Arc::new(Inner {
             names,
             slots: RwLock::default(),
+            residents: Residents::new(settings.max_live, settings.max_live_bytes),
             launcher,
             gate_means,
             origin: clock.monotonic(),
@@ -393,6 +396,7 @@ impl Directory {
         if self.is_refused_by_hint(tenant, &request) {
             let slot = self.slot(tenant.record.id);
             if let Some(limits) = slot.limits() {
+                slot.touch(self.0.clock.monotonic());
                 self.count_limited(&slot, check(&limits, standing))?;
                 return Err(RegistrationError::InviteRejected);
             }
@@ -478,30 +482,34 @@ impl Directory {
         if lately || self.0.closing.load(Ordering::Acquire) {
             return Err(TenantError::Unavailable(RETRY_AFTER));
         }
-        self.make_room(slot.tenant).await?;
-        if history.launched_before && slot.live().is_some() {
-            self.0.metrics.actor_relaunched();
+        if slot.put(None).is_some() {
+            history.died = true;
             tracing::warn!(tenant = %tenant.record.key, "the tenant's actor died and is replaced");
+        }
+        let place = self.make_room(slot, &tenant.record.placement).await?;
+        if std::mem::take(&mut history.died) {
+            self.0.metrics.actor_relaunched();
         }
         match self
             .0
             .launcher
-            .launch(Arc::clone(slot), Arc::clone(tenant))
+            .launch(Arc::clone(slot), Arc::clone(tenant), place)
             .await
         {
             Ok(live) => {
-                history.launched_before = true;
                 history.failed_at = None;
                 slot.put(Some(Arc::new(live)));
+                let call = slot
+                    .enter(self.0.clock.monotonic())
+                    .ok_or(TenantError::Lost)?;
+                call.live.place.settle();
                 // The settings may have changed while the actor was starting.
                 if let Ok(Some(current)) = self.0.names.by_key(&tenant.record.key).await
                     && current.record.revision > tenant.record.revision
-                    && let Some(live) = slot.live()
                 {
-                    let _ = live.address.send(Reconfigure(current)).await;
+                    let _ = call.live.address.send(Reconfigure(current)).await;
                 }
-                slot.enter(self.0.clock.monotonic())
-                    .ok_or(TenantError::Lost)
+                Ok(call)
             }
             Err(error) => {
                 self.0.metrics.actor_launch_failed();

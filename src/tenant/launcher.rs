@@ -10,6 +10,7 @@ use super::actor::{ActorParts, TenantActor};
 use super::invite_hints::InviteHints;
 use super::names::Tenant;
 use super::placement::{Databases, Opened};
+use super::residents::Place;
 use super::slot::{Bulkheads, Live, Slot};
 use crate::domain::censor::CensorList;
 use crate::domain::ids::TenantId;
@@ -43,10 +44,11 @@ impl Launcher {
         &self,
         slot: Arc<Slot>,
         tenant: Arc<Tenant>,
+        place: Place,
     ) -> Result<Live, StoreError> {
         let launcher = self.clone();
         self.on_arbiter_of(tenant.record.id, async move || {
-            launcher.start(slot, &tenant).await
+            launcher.start(slot, &tenant, place).await
         })
         .await
     }
@@ -93,7 +95,12 @@ impl Launcher {
         }
     }
 
-    async fn start(&self, slot: Arc<Slot>, tenant: &Tenant) -> Result<Live, StoreError> {
+    async fn start(
+        &self,
+        slot: Arc<Slot>,
+        tenant: &Tenant,
+        place: Place,
+    ) -> Result<Live, StoreError> {
         let record = &tenant.record;
         let keys = self.open_keys(record.id).await?;
         let Opened { db, share, watch } = self.databases.open(record.id, &record.placement).await?;
@@ -137,6 +144,7 @@ impl Launcher {
             address: actor.start(),
             bulkheads,
             watch,
+            place,
         })
     }
 

@@ -22,5 +22,6 @@ pub mod names;
 mod placement;
 mod pressure;
 pub mod rate_limit;
+mod residents;
 pub mod settings;
 mod slot;

@@ -13,10 +13,11 @@ use tokio::sync::OnceCell;
 
 use super::error::{RETRY_AFTER, TenantError};
 use crate::domain::host_name::HostName;
+use crate::domain::ids::TenantId;
 use crate::domain::tenant_key::TenantKey;
 use crate::store::error::StoreError;
 use crate::store::platform_db::PlatformDb;
-use crate::store::tenants::TenantRecord;
+use crate::store::tenants::{ChangedTenant, TenantRecord};
 
 /// A tenant as this process knows it.
 #[derive(Clone, Debug)]
@@ -59,7 +60,7 @@ pub(super) struct Names {
     changes: AtomicU64,
     /// Changes of the last look. They are taken in once more at the next one: a look-up that ran beside the first time
     /// may have remembered the old record just after it, or the database may have failed in between.
-    lately_changed: std::sync::Mutex<Vec<TenantKey>>,
+    lately_changed: std::sync::Mutex<Vec<ChangedTenant>>,
 }
 
 /// Most changes taken in at one look.
@@ -139,11 +140,20 @@ impl Names {
     pub(super) async fn changed(&self, record: &TenantRecord) -> Arc<Tenant> {
         let tenant = self.tenant(record.clone());
         self.changes.fetch_add(1, Ordering::AcqRel);
-        self.by_key
-            .insert(record.key.clone(), Some(Arc::clone(&tenant)))
-            .await;
+        match self.by_key.get(&record.key).await {
+            Some(Some(_)) => {
+                let known = Some(Arc::clone(&tenant));
+                self.by_key.insert(record.key.clone(), known).await;
+            }
+            // Nobody asks for it now: a hundred thousand new tenants take no memory.
+            _ => self.by_key.invalidate(&record.key).await,
+        }
         self.by_host.invalidate_all();
-        lock(&self.lately_changed).push(record.key.clone());
+        lock(&self.lately_changed).push(ChangedTenant {
+            id: record.id,
+            key: record.key.clone(),
+            revision: record.revision,
+        });
         tenant
     }
 
@@ -166,8 +176,12 @@ impl Names {
         Ok(tenant)
     }
 
-    /// Looks for changes that other processes made; gives the tenants that changed.
-    pub(super) async fn look_for_changes(&self) -> Result<Vec<Arc<Tenant>>, TenantError> {
+    /// Looks for changes that other processes made; gives the tenants that changed. Those that nobody remembers and that
+    /// are not live are not read: they will be when they are asked for.
+    pub(super) async fn look_for_changes(
+        &self,
+        is_live: impl Fn(TenantId) -> bool,
+    ) -> Result<Vec<Arc<Tenant>>, TenantError> {
         self.start().await?;
         let seen = self.seen.load(Ordering::Acquire);
         let fresh = self
@@ -181,21 +195,30 @@ impl Names {
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.by_host.invalidate_all();
         let mut tenants = Vec::with_capacity(fresh.len() + lately.len());
-        let mut again: Vec<TenantKey> = fresh.iter().map(|(key, _)| key.clone()).collect();
-        for key in lately.iter().chain(fresh.iter().map(|(key, _)| key)) {
-            match self.renew(key).await {
+        let mut again = fresh.clone();
+        for change in lately.iter().chain(&fresh) {
+            match self.by_key.get(&change.key).await {
+                // The change was made here, or read since.
+                Some(Some(known)) if known.record.revision >= change.revision => {
+                    tenants.push(known);
+                    continue;
+                }
+                None if !is_live(change.id) => continue,
+                _ => {}
+            }
+            match self.renew(&change.key).await {
                 Ok(tenant) => tenants.extend(tenant),
                 // A row that cannot be read keeps nobody else's change from being seen.
                 Err(error) => {
-                    tracing::warn!(%error, tenant = %key, "a change of a tenant cannot be read");
-                    again.push(key.clone());
+                    tracing::warn!(%error, tenant = %change.key, "a change of a tenant cannot be read");
+                    again.push(change.clone());
                 }
             }
         }
-        if let Some((_, last)) = fresh.last() {
-            self.seen.store(*last, Ordering::Release);
+        if let Some(last) = fresh.last() {
+            self.seen.store(last.revision, Ordering::Release);
         }
-        again.sort();
+        again.sort_by(|a, b| (&a.key, a.revision).cmp(&(&b.key, b.revision)));
         again.dedup();
         lock(&self.lately_changed).extend(again);
         Ok(tenants)

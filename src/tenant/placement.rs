@@ -54,7 +54,28 @@ thread_local! {
     static SHARED: RefCell<HashMap<String, SharedPool>> = RefCell::default();
 }
 
+/// What a live tenant is taken for, in bytes, by where its rows live: measured (docs/decisions/0025-sleeping-tenants.md)
+/// and rounded up.
+const SHARED_BYTES: usize = 16 << 10;
+/// With a file of its own there are a connection's thread, its pages and its parsed schema besides.
+const OWN_FILE_BYTES: usize = 256 << 10;
+/// With a server's database of its own: a pool, and for each connection its buffers and prepared statements.
+const OWN_URL_BYTES: usize = 32 << 10;
+const OWN_CONNECTION_BYTES: usize = 128 << 10;
+
 impl Databases {
+    /// About how many bytes a live tenant takes, without those of its limits.
+    pub(super) fn live_bytes(&self, placement: &Placement) -> usize {
+        match placement {
+            Placement::Shared(_) => SHARED_BYTES,
+            Placement::OwnFile => OWN_FILE_BYTES,
+            Placement::OwnUrl(_) => {
+                let connections = usize::try_from(self.own.own_pool_size).unwrap_or(usize::MAX);
+                OWN_URL_BYTES.saturating_add(OWN_CONNECTION_BYTES.saturating_mul(connections))
+            }
+        }
+    }
+
     /// Opens a tenant's database on this thread and brings its schema up to date.
     pub(super) async fn open(
         &self,

@@ -8,12 +8,13 @@
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use governor::clock::{Clock as _, QuantaClock, QuantaInstant, Reference as _};
 use governor::middleware::StateInformationMiddleware;
-use governor::state::keyed::DashMapStateStore;
+use governor::state::keyed::HashMapStateStore;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{NotUntil, Quota, RateLimiter};
 
@@ -21,7 +22,9 @@ use crate::domain::tenant_settings::{Limits, Rate};
 use crate::session::error::LimitKind;
 use crate::telemetry::metrics::Metrics;
 
-type Keyed = RateLimiter<u64, DashMapStateStore<u64>, QuantaClock, StateInformationMiddleware>;
+// One map behind one lock. A sharded map brings four shards a core, so that an empty limiter would weigh 1 KiB on two
+// cores and 32 KiB on 64, and a tenant has five.
+type Keyed = RateLimiter<u64, HashMapStateStore<u64>, QuantaClock, StateInformationMiddleware>;
 type Direct = RateLimiter<NotKeyed, InMemoryState, QuantaClock, StateInformationMiddleware>;
 
 /// What kind of call meets the limits.
@@ -79,17 +82,25 @@ pub struct RateLimits {
 
 struct KeyedLimit {
     rate: Rate,
-    limiter: Keyed,
+    quota: Quota,
+    clock: QuantaClock,
+    /// Made with the first check: most tenants never see every kind of call.
+    limiter: OnceLock<Keyed>,
     most_keys: usize,
-    /// Whether new keys share cells; judged anew now and then, because counting keys takes a lock a shard.
+    /// Whether new keys share cells; judged anew now and then, because counting keys takes the map's lock.
     full: AtomicBool,
     checks: AtomicU32,
+    /// The keys at the last count.
+    keys: AtomicUsize,
 }
 
 /// Cells that keys share once a limiter is full.
 const SHARED_CELLS: u64 = 1024;
 /// How many checks pass between two looks at the number of keys.
 const CHECKS_BETWEEN_LOOKS: u32 = 256;
+/// Most bytes of one remembered key: 17 for each place of the map, of which between 7 and 14 in 16 are taken, and for a
+/// moment, while the map grows, the old one beside the new one.
+const KEY_BYTES: usize = 64;
 
 impl RateLimits {
     /// Limiters for these limits. `clock` is shared by all tenants: making one costs more than a limiter.
@@ -153,6 +164,21 @@ impl RateLimits {
         let now = self.clock.now().duration_since(self.begun).as_u64();
         let whole_at = now.saturating_add(used.saturating_mul(period(rate)));
         self.whole_at.store(whole_at, Ordering::Relaxed);
+    }
+
+    /// About how many bytes the remembered keys take, as they were last counted.
+    pub(super) fn key_bytes(&self) -> usize {
+        [
+            &self.address,
+            &self.username,
+            &self.login,
+            &self.sms,
+            &self.call,
+        ]
+        .into_iter()
+        .flatten()
+        .map(|limit| limit.keys.load(Ordering::Relaxed) * KEY_BYTES)
+        .sum()
     }
 
     /// The longest time for which a limiter remembers anything.
@@ -283,32 +309,47 @@ pub(super) fn kind_name(kind: LimitKind) -> &'static str {
 
 impl KeyedLimit {
     fn new(rate: Rate, most_keys: usize, clock: QuantaClock) -> Option<Self> {
-        let limiter = Keyed::new(quota(rate)?, DashMapStateStore::default(), clock)
-            .with_middleware::<StateInformationMiddleware>();
         Some(Self {
             rate,
-            limiter,
+            quota: quota(rate)?,
+            clock,
+            limiter: OnceLock::new(),
             most_keys,
             full: AtomicBool::new(false),
             checks: AtomicU32::new(0),
+            keys: AtomicUsize::new(0),
         })
     }
 
+    fn limiter(&self) -> &Keyed {
+        self.limiter.get_or_init(|| {
+            Keyed::new(self.quota, HashMapStateStore::default(), self.clock.clone())
+                .with_middleware::<StateInformationMiddleware>()
+        })
+    }
+
+    fn count(&self, limiter: &Keyed) -> usize {
+        let keys = limiter.len();
+        self.keys.store(keys, Ordering::Relaxed);
+        self.full.store(keys >= self.most_keys, Ordering::Relaxed);
+        keys
+    }
+
     fn check(&self, key: u64) -> Result<u32, NotUntil<governor::clock::QuantaInstant>> {
+        let limiter = self.limiter();
         if self
             .checks
             .fetch_add(1, Ordering::Relaxed)
             .is_multiple_of(CHECKS_BETWEEN_LOOKS)
         {
-            self.full
-                .store(self.limiter.len() >= self.most_keys, Ordering::Relaxed);
+            self.count(limiter);
         }
         let key = if self.full.load(Ordering::Relaxed) {
             key % SHARED_CELLS
         } else {
             key
         };
-        self.limiter
+        limiter
             .check_key(&key)
             .map(|state| state.remaining_burst_capacity())
     }
@@ -329,11 +370,12 @@ impl KeyedLimit {
     }
 
     fn prune(&self) -> usize {
-        self.limiter.retain_recent();
-        self.limiter.shrink_to_fit();
-        let keys = self.limiter.len();
-        self.full.store(keys >= self.most_keys, Ordering::Relaxed);
-        keys
+        let Some(limiter) = self.limiter.get() else {
+            return 0;
+        };
+        limiter.retain_recent();
+        limiter.shrink_to_fit();
+        self.count(limiter)
     }
 }
 
@@ -433,7 +475,7 @@ mod tests {
                     .is_ok(),
             );
         }
-        let keys = limits.address.as_ref().unwrap().limiter.len();
+        let keys = limits.address.as_ref().unwrap().limiter().len();
         let bound = 5_000 + 256 + 1024;
         assert!(keys <= bound, "{keys} keys");
         assert!(passed as usize <= bound, "{passed} calls passed");

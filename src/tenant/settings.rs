@@ -12,6 +12,8 @@ pub struct TenantsSettings {
     pub arbiters: usize,
     /// Most tenants live at one time.
     pub max_live: usize,
+    /// Most bytes for which the live tenants are taken together.
+    pub max_live_bytes: usize,
     /// Milliseconds without a request after which a tenant may be evicted.
     pub idle_after_ms: u64,
     /// Milliseconds for a tenant to become live.
@@ -42,6 +44,11 @@ impl TenantsSettings {
                 "max_live",
                 (1..=1_000_000).contains(&self.max_live),
                 MILLION,
+            ),
+            (
+                "max_live_bytes",
+                (1_048_576..=1_099_511_627_776).contains(&self.max_live_bytes),
+                "must be 1048576 to 1099511627776",
             ),
             (
                 "idle_after_ms",

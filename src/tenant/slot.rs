@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use super::actor::TenantActor;
 use super::pressure::TurnedAway;
 use super::rate_limit::RateLimits;
+use super::residents::Place;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant_settings::Limits;
 use crate::hashing::TenantHashing;
@@ -51,6 +52,8 @@ pub(super) struct Live {
     pub(super) bulkheads: Bulkheads,
     /// Tells how many connections the tenant's own database has; `None` where it shares a pool.
     pub(super) watch: Option<PoolWatch>,
+    /// Its room among the live; given back with the last hold on it.
+    pub(super) place: Place,
 }
 
 /// What bounds the work of a live tenant behind the door. Clones share it.
@@ -75,8 +78,8 @@ impl Bulkheads {
 pub(super) struct LaunchHistory {
     /// When the last launch failed; the next one waits a little, so that a dead database is not stormed.
     pub(super) failed_at: Option<Instant>,
-    /// Whether the tenant was live before.
-    pub(super) launched_before: bool,
+    /// Whether the last actor died, and none was launched since.
+    pub(super) died: bool,
 }
 
 /// What limiters are made with.
@@ -86,6 +89,9 @@ pub(super) struct GateMeans {
     pub(super) clock: QuantaClock,
     pub(super) metrics: Metrics,
 }
+
+/// About how many bytes a slot takes without an actor and without a key in its limits, measured.
+pub(super) const SLOT_BYTES: usize = 1024;
 
 /// A call on its way through a slot.
 pub(super) struct Call {
@@ -120,8 +126,7 @@ impl Slot {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
         let live = live.as_ref().filter(|live| live.address.connected())?;
         self.callers.fetch_add(1, Ordering::AcqRel);
-        self.last_used
-            .store(millis(now.duration_since(self.origin)), Ordering::Relaxed);
+        self.touch(now);
         Some(Call {
             slot: Arc::clone(self),
             live: Arc::clone(live),
@@ -153,6 +158,28 @@ impl Slot {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Notes that the tenant is used.
+    pub(super) fn touch(&self, now: Instant) {
+        self.last_used
+            .store(millis(now.duration_since(self.origin)), Ordering::Relaxed);
+    }
+
+    /// When somebody called last, on a clock that begins with the process.
+    pub(super) fn last_used(&self) -> u64 {
+        self.last_used.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody is calling.
+    pub(super) fn is_called(&self) -> bool {
+        self.callers.load(Ordering::Acquire) > 0
+    }
+
+    /// About how many bytes the slot takes without its actor.
+    pub(super) fn limit_bytes(&self) -> usize {
+        let limits = self.limits();
+        SLOT_BYTES + limits.map_or(0, |limits| limits.key_bytes())
     }
 
     /// How long nobody has called.

@@ -10,12 +10,20 @@ use super::Directory;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant_key::TenantKey;
 use crate::store::connection::{PoolUse, PoolWatch};
-use crate::store::tenants::TenantState;
+use crate::store::tenants::{Placement, TenantState};
 use crate::tenant::error::{RETRY_AFTER, TenantError};
 use crate::tenant::message::{Drain, Reconfigure};
 use crate::tenant::names::Tenant;
 use crate::tenant::rate_limit::kind_name;
-use crate::tenant::slot::{LaunchHistory, Slot};
+use crate::tenant::residents::{Leaver, Place, Room};
+use crate::tenant::slot::{LaunchHistory, Live, SLOT_BYTES, Slot};
+
+/// How often a launch tries to make room before its caller is told to come back.
+const EVICTION_TRIES: u32 = 8;
+/// The pause between two tries.
+const EVICTION_PAUSE: Duration = Duration::from_millis(1);
+/// Slots without an actor may take this part of what the live may.
+const KEPT_SHARE: usize = 4;
 
 impl Directory {
     /// Looks for changes, evicts who is idle and prunes limiters, until [`Directory::close`].
@@ -29,47 +37,72 @@ impl Directory {
                 () = tokio::time::sleep(look) => {}
                 _ = stop.changed() => return,
             }
-            if let Ok(changed) = self.0.names.look_for_changes().await {
+            let is_live = |tenant| {
+                self.slots()
+                    .get(&tenant)
+                    .is_some_and(|slot| slot.live().is_some())
+            };
+            if let Ok(changed) = self.0.names.look_for_changes(is_live).await {
                 for tenant in changed {
                     self.apply(tenant).await;
                 }
             }
-            self.report_pools();
+            self.report_residents();
             let now = self.0.clock.monotonic();
             if now.duration_since(cleaned) >= clean {
                 cleaned = now;
                 self.clean(now).await;
+            } else if self.is_crowded() {
+                self.forget_slots(now);
             }
         }
     }
 
-    /// Evicts the tenant that was idle longest when as many others are live as may be beside this one.
-    pub(super) async fn make_room(&self, newcomer: TenantId) -> Result<(), TenantError> {
-        let now = self.0.clock.monotonic();
-        let live: Vec<Arc<Slot>> = self
-            .slots()
-            .values()
-            // Of the newcomer itself nothing is there but perhaps a dead actor, which takes no room from its successor.
-            .filter(|slot| slot.tenant != newcomer && slot.live().is_some())
-            .cloned()
-            .collect();
-        if live.len() < self.0.settings.max_live {
-            return Ok(());
-        }
-        let mut by_idleness = live;
-        by_idleness.sort_by_key(|slot| std::cmp::Reverse(slot.idle(now)));
-        for slot in by_idleness.iter().take(8) {
-            // A slot that is being changed is no candidate; waiting for it could wait for ourselves.
-            let Ok(changing) = slot.changing.try_lock() else {
-                continue;
-            };
-            if self.drain_held(slot, false, &changing).await {
-                self.0.metrics.actor_evicted();
-                return Ok(());
+    /// A place among the live for this tenant. If there is none, those make room that were used least lately.
+    pub(super) async fn make_room(
+        &self,
+        newcomer: &Arc<Slot>,
+        placement: &Placement,
+    ) -> Result<Place, TenantError> {
+        let residents = &self.0.residents;
+        let base = self.0.launcher.databases.live_bytes(placement);
+        let mut tries = 0..EVICTION_TRIES;
+        loop {
+            let freed = residents.freed();
+            match residents.admit(newcomer, base) {
+                Room::Free(place) => return Ok(place),
+                Room::After(leaver) => {
+                    if !self.evict(leaver).await {
+                        if tries.next().is_none() {
+                            break;
+                        }
+                        tokio::time::sleep(EVICTION_PAUSE).await;
+                    }
+                }
+                Room::Soon => freed.await,
+                Room::None => break,
             }
         }
         self.0.metrics.admission_refusal("live_tenants");
         Err(TenantError::Unavailable(RETRY_AFTER))
+    }
+
+    /// Drains the actor of one that shall make room; tells whether it did. It may have got a caller meanwhile.
+    async fn evict(&self, leaver: Leaver) -> bool {
+        let directory = self.clone();
+        // A task of its own: once begun it is ended, whoever stops waiting.
+        let evicted = actix::spawn(async move {
+            // Whoever is being changed is spared; waiting for it could be waiting for ourselves.
+            let Ok(changing) = leaver.slot.changing.try_lock() else {
+                return false;
+            };
+            directory.drain_held(&leaver.slot, false, &changing).await
+        });
+        let evicted = evicted.await.unwrap_or(false);
+        if evicted {
+            self.0.metrics.actor_evicted();
+        }
+        evicted
     }
 
     /// Drains a slot's actor; with `insist`, waits until nobody calls it. Tells whether an actor was drained.
@@ -142,32 +175,38 @@ impl Directory {
         }
     }
 
-    /// Evicts actors that were idle for longer than the setting and than any limiter remembers, and drops slots that
-    /// hold nothing any more.
+    /// Prunes limiters, evicts actors that were idle for longer than the setting and than any limiter remembers, and more
+    /// if those who stay take too many bytes, and drops slots that hold nothing any more.
     async fn clean(&self, now: Instant) {
+        self.prune();
+        for slot in self.0.residents.slots() {
+            if self.is_over(&slot, now) && self.drain(&slot, false).await {
+                self.0.metrics.actor_evicted();
+            }
+        }
+        while let Some(leaver) = self.0.residents.weigh() {
+            if !self.evict(leaver).await {
+                break;
+            }
+        }
+        self.forget_slots(now);
+        self.0.launcher.hints.report();
+    }
+
+    /// Whether a tenant was idle for so long that neither its actor nor its limits are of use.
+    fn is_over(&self, slot: &Slot, now: Instant) -> bool {
         let idle_after = Duration::from_millis(self.0.settings.idle_after_ms);
+        let window = slot
+            .limits()
+            .map_or(Duration::ZERO, |limits| limits.longest_window());
+        slot.idle(now) > idle_after.max(window)
+    }
+
+    fn prune(&self) {
         let slots: Vec<Arc<Slot>> = self.slots().values().cloned().collect();
         let mut keys: HashMap<&'static str, usize> = HashMap::new();
-        for slot in slots {
-            let limits = slot.limits();
-            let window = limits
-                .as_ref()
-                .map_or(Duration::ZERO, |limits| limits.longest_window());
-            if slot.idle(now) > idle_after.max(window) {
-                if slot.live().is_some() {
-                    if self.drain(&slot, false).await {
-                        self.0.metrics.actor_evicted();
-                    }
-                } else {
-                    self.0
-                        .slots
-                        .write()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .retain(|id, kept| *id != slot.tenant || Arc::strong_count(kept) > 2);
-                }
-                continue;
-            }
-            for (kind, count) in limits.iter().flat_map(|limits| limits.prune()) {
+        for limits in slots.iter().filter_map(|slot| slot.limits()) {
+            for (kind, count) in limits.prune() {
                 *keys.entry(kind_name(kind)).or_default() += count;
             }
         }
@@ -176,16 +215,77 @@ impl Directory {
                 .metrics
                 .limiter_keys(kind, keys.get(kind).copied().unwrap_or(0));
         }
-        self.0.launcher.hints.report();
     }
 
-    fn report_pools(&self) {
+    /// Drops slots without an actor: those that hold nothing any more, and beyond their bytes those that were used least
+    /// lately, whose limits are forgotten.
+    fn forget_slots(&self, now: Instant) {
+        let slots: Vec<Arc<Slot>> = self.slots().values().cloned().collect();
+        let mut kept: Vec<(u64, TenantId, usize, bool)> = slots
+            .iter()
+            .filter(|slot| slot.live().is_none())
+            .map(|slot| {
+                let over = self.is_over(slot, now);
+                (slot.last_used(), slot.tenant, slot.limit_bytes(), over)
+            })
+            .collect();
+        drop(slots);
+        kept.sort_unstable_by_key(|(used, ..)| std::cmp::Reverse(*used));
+        let (mut over, mut crowded_out, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for (_, tenant, weight, is_over) in kept {
+            if is_over {
+                over.push(tenant);
+            } else if bytes + weight > self.kept_bytes() {
+                crowded_out.push(tenant);
+            } else {
+                bytes += weight;
+            }
+        }
+        self.drop_slots(&over);
+        let forgotten = self.drop_slots(&crowded_out);
+        self.0.metrics.limits_forgotten(forgotten);
+    }
+
+    /// Drops slots that nobody holds; tells how many.
+    fn drop_slots(&self, tenants: &[TenantId]) -> usize {
+        let mut dropped = Vec::new();
+        // A few at a time: callers wait for this lock.
+        for some in tenants.chunks(256) {
+            let mut slots = self.0.slots.write().unwrap_or_else(PoisonError::into_inner);
+            for tenant in some {
+                // Callers take their hold under this lock, so none can while it is held.
+                if slots
+                    .get(tenant)
+                    .is_some_and(|slot| Arc::strong_count(slot) == 1)
+                {
+                    dropped.extend(slots.remove(tenant));
+                }
+            }
+        }
+        dropped.len()
+    }
+
+    /// Most bytes of slots without an actor.
+    fn kept_bytes(&self) -> usize {
+        self.0.settings.max_live_bytes / KEPT_SHARE
+    }
+
+    /// Whether so many slots without an actor came together that the next round would come too late.
+    fn is_crowded(&self) -> bool {
+        let (live, _) = self.0.residents.load();
+        self.slots().len().saturating_sub(live) * SLOT_BYTES > self.kept_bytes()
+    }
+
+    /// Shows operators what the live tenants take.
+    fn report_residents(&self) {
         let mut sum = PoolUse::default();
-        let own = self
+        let own: Vec<Arc<Live>> = self
+            .0
+            .residents
             .slots()
-            .values()
+            .iter()
             .filter_map(|slot| slot.live())
-            .collect::<Vec<_>>();
+            .collect();
         let shared = &self.0.launcher.databases.shared_watches;
         let shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
         let watches = own
@@ -197,5 +297,7 @@ impl Directory {
             sum.idle += usage.idle;
         }
         self.0.metrics.database_pool(sum.open, sum.idle);
+        let (_, bytes) = self.0.residents.load();
+        self.0.metrics.live_bytes(bytes);
     }
 }
