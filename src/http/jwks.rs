@@ -24,7 +24,7 @@ pub(super) async fn jwks(request: HttpRequest, site: Data<Site>) -> HttpResponse
         Ok(keys) => HttpResponse::Ok()
             .insert_header((header::CONTENT_TYPE, "application/jwk-set+json"))
             .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
-            .body(keys.to_string()),
+            .body(keys),
         Err(error) => refuse(&unavailable(error), visit.dialect, visit.language),
     }
 }

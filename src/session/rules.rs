@@ -20,7 +20,7 @@ pub struct TenantRules {
     /// Its short name, the audience of its tokens.
     pub key: TenantKey,
     /// Its settings.
-    pub settings: TenantSettings,
+    pub settings: Arc<TenantSettings>,
     /// Its word list, compiled.
     pub censor: CensorList,
     /// `iss` of its tokens.
@@ -58,8 +58,8 @@ pub struct TenantKeys {
     pub verifying: Vec<VerifyingKey>,
     /// The tokens whose signatures were checked a moment ago, of all tenants.
     pub known: KnownTokens,
-    /// The public keys as a JWK set (RFC 7517).
-    pub jwks: serde_json::Value,
+    /// The public keys as a JWK set (RFC 7517), in JSON.
+    pub jwks: String,
 }
 
 impl TenantRules {
@@ -67,7 +67,7 @@ impl TenantRules {
     #[must_use]
     pub fn with_settings(
         &self,
-        settings: TenantSettings,
+        settings: Arc<TenantSettings>,
         accounts: ProviderAccounts,
         issuer: String,
     ) -> Self {

@@ -37,7 +37,11 @@ pub async fn migrate(connection: &Connection, schema: Schema) -> Result<(), Stor
     let changed = match schema {
         Schema::Platform => PlatformMigrator::up(&transaction, None).await,
         Schema::Tenant if connection.backend == Backend::Sqlite => {
-            return Ok(migrate_tenant_file(transaction).await?);
+            migrate_tenant_file(transaction).await?;
+            // The pages just written are not needed again soon, and keep more memory than a tenant's whole life.
+            let pool = connection.pool.current();
+            pool.execute_unprepared("PRAGMA shrink_memory").await?;
+            return Ok(());
         }
         Schema::Tenant => TenantMigrator::up(&transaction, None).await,
     };

@@ -1,6 +1,7 @@
 //! Tenants in the platform database.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use entity::platform::{tenant, tenant_host, tenant_settings};
 use sea_orm::{
@@ -97,7 +98,7 @@ pub struct TenantRecord {
     /// Where its rows live.
     pub placement: Placement,
     /// Its current settings.
-    pub settings: TenantSettings,
+    pub settings: Arc<TenantSettings>,
     /// The number of the current settings.
     pub settings_version: i32,
     /// The platform revision of its last change.
@@ -219,7 +220,7 @@ impl PlatformDb {
                 state: TenantState::Active,
                 hosts: new.hosts.clone(),
                 placement: new.placement.clone(),
-                settings: new.settings.clone(),
+                settings: Arc::new(new.settings.clone()),
                 settings_version: 1,
                 revision,
                 created_at: now,
@@ -270,7 +271,7 @@ impl PlatformDb {
                 after.state = state;
             }
             if let Some(settings) = change.settings {
-                after.settings = settings;
+                after.settings = Arc::new(settings);
                 after.settings_version = before.settings_version.saturating_add(1);
                 self.add_settings_version(transaction, &after, audit.administrator)
                     .await?;
@@ -579,6 +580,7 @@ fn to_record(row: tenant::Model, hosts: Vec<HostName>) -> Result<TenantRecord, S
         hosts,
         placement,
         settings: serde_json::from_str(&row.settings)
+            .map(Arc::new)
             .map_err(|_| StoreError::Corrupt("tenants.settings"))?,
         settings_version: row.settings_version,
         revision: row.revision,

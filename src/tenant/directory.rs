@@ -257,14 +257,11 @@ impl Directory {
         Outcome { result, standing }
     }
 
-    /// The tenant's public keys as a JWK set.
+    /// The tenant's public keys as a JWK set, in JSON.
     ///
     /// # Errors
     /// [`TenantError`] when its actor cannot be reached.
-    pub async fn public_keys(
-        &self,
-        tenant: &Arc<Tenant>,
-    ) -> Result<serde_json::Value, TenantError> {
+    pub async fn public_keys(&self, tenant: &Arc<Tenant>) -> Result<String, TenantError> {
         self.question(
             tenant,
             |_, rules| async move { Ok(rules.keys.jwks.clone()) },

@@ -108,7 +108,7 @@ impl Launcher {
             id: record.id,
             key: record.key.clone(),
             censor: CensorList::new(&record.settings.registration.words),
-            settings: record.settings.clone(),
+            settings: Arc::clone(&record.settings),
             issuer: tenant.issuer.clone(),
             keys: Arc::new(keys),
             secrets: Arc::new(self.secrets_of(record.id)),
@@ -187,7 +187,7 @@ impl Launcher {
             signing,
             verifying,
             known: self.known_tokens.clone(),
-            jwks: jwks(&public),
+            jwks: jwks(&public).to_string(),
         })
     }
 

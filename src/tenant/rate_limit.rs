@@ -85,7 +85,7 @@ struct KeyedLimit {
     quota: Quota,
     clock: QuantaClock,
     /// Made with the first check: most tenants never see every kind of call.
-    limiter: OnceLock<Keyed>,
+    limiter: OnceLock<Box<Keyed>>,
     most_keys: usize,
     /// Whether new keys share cells; judged anew now and then, because counting keys takes the map's lock.
     full: AtomicBool,
@@ -323,8 +323,8 @@ impl KeyedLimit {
 
     fn limiter(&self) -> &Keyed {
         self.limiter.get_or_init(|| {
-            Keyed::new(self.quota, HashMapStateStore::default(), self.clock.clone())
-                .with_middleware::<StateInformationMiddleware>()
+            let limiter = Keyed::new(self.quota, HashMapStateStore::default(), self.clock.clone());
+            Box::new(limiter.with_middleware::<StateInformationMiddleware>())
         })
     }
 
