@@ -224,3 +224,164 @@ impl Drop for Leaver {
         self.residents.freed.notify_waiters();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use governor::clock::QuantaClock;
+
+    use super::{Place, Residents, Room};
+    use crate::clock::Clock;
+    use crate::domain::ids::TenantId;
+    use crate::telemetry::metrics::Metrics;
+    use crate::tenant::slot::{GateMeans, SLOT_BYTES, Slot};
+
+    const BASE: usize = 10_000;
+    const EACH: usize = BASE + SLOT_BYTES;
+
+    struct Ground {
+        start: Instant,
+        means: GateMeans,
+    }
+
+    impl Ground {
+        fn new() -> Self {
+            Self {
+                start: Clock::system().monotonic(),
+                means: GateMeans {
+                    most_keys: 10,
+                    clock: QuantaClock::default(),
+                    metrics: Metrics::new(0).unwrap(),
+                },
+            }
+        }
+
+        fn slot(&self, number: i64) -> Arc<Slot> {
+            let id = TenantId::from_i64(number);
+            Arc::new(Slot::new(id, self.start, self.means.clone()))
+        }
+
+        fn touch(&self, slot: &Slot, second: u64) {
+            slot.touch(self.start + Duration::from_secs(second));
+        }
+
+        /// Lets tenants in, each used in the second of its number.
+        fn full(&self, residents: &Arc<Residents>, count: i64) -> Vec<(Arc<Slot>, Place)> {
+            let enter = |number: i64| {
+                let slot = self.slot(number);
+                let Room::Free(place) = residents.admit(&slot, BASE) else {
+                    panic!("no place for {number}");
+                };
+                self.touch(&slot, number.unsigned_abs());
+                place.settle();
+                (slot, place)
+            };
+            (1..=count).map(enter).collect()
+        }
+    }
+
+    fn who_goes(room: Room) -> Option<i64> {
+        match room {
+            Room::After(leaver) => Some(leaver.slot.tenant.as_i64()),
+            Room::Free(_) | Room::Soon | Room::None => None,
+        }
+    }
+
+    #[test]
+    fn whoever_was_used_least_lately_makes_room_by_count_and_by_bytes() {
+        let ground = Ground::new();
+        for residents in [
+            Residents::new(3, usize::MAX),
+            Residents::new(usize::MAX, 3 * EACH + EACH / 2),
+        ] {
+            let mut live = ground.full(&residents, 3);
+            assert_eq!(residents.load(), (3, 3 * EACH));
+            let newcomer = ground.slot(9);
+            assert_eq!(who_goes(residents.admit(&newcomer, BASE)), Some(1));
+            ground.touch(&live[0].0, 4);
+            assert_eq!(who_goes(residents.admit(&newcomer, BASE)), Some(2));
+            ground.touch(&live[1].0, 5);
+            ground.touch(&live[2].0, 6);
+            assert_eq!(who_goes(residents.admit(&newcomer, BASE)), Some(1));
+            live.remove(1);
+            let Room::Free(place) = residents.admit(&newcomer, BASE) else {
+                panic!("a place was given back");
+            };
+            assert_eq!(residents.load(), (3, 3 * EACH));
+            drop((live, place));
+            assert_eq!(residents.load(), (0, 0));
+        }
+    }
+
+    #[test]
+    fn one_that_is_asked_to_go_is_not_asked_twice_and_others_wait_for_it() {
+        let ground = Ground::new();
+        let residents = Residents::new(2, usize::MAX);
+        let mut live = ground.full(&residents, 2);
+        let (one, two) = (ground.slot(8), ground.slot(9));
+        let Room::After(first) = residents.admit(&one, BASE) else {
+            panic!("nobody makes room");
+        };
+        let Room::After(second) = residents.admit(&two, BASE) else {
+            panic!("nobody else makes room");
+        };
+        assert_eq!(first.slot.tenant.as_i64(), 1);
+        assert_eq!(second.slot.tenant.as_i64(), 2);
+        let third = ground.slot(10);
+        assert!(matches!(residents.admit(&third, BASE), Room::Soon));
+        // The second stays after all, the first is gone.
+        drop(second);
+        live.remove(0);
+        drop(first);
+        let Room::Free(place) = residents.admit(&one, BASE) else {
+            panic!("the first has gone");
+        };
+        assert_eq!(who_goes(residents.admit(&two, BASE)), Some(2));
+        // Whoever is still launched is no candidate.
+        drop(live);
+        let Room::Free(other) = residents.admit(&two, BASE) else {
+            panic!("the second has gone");
+        };
+        assert!(matches!(residents.admit(&third, BASE), Room::None));
+        drop((place, other));
+    }
+
+    #[test]
+    fn whoever_would_be_alone_is_let_in_whatever_it_weighs() {
+        let ground = Ground::new();
+        let residents = Residents::new(10, EACH);
+        let giant = ground.slot(1);
+        let Room::Free(place) = residents.admit(&giant, 100 * EACH) else {
+            panic!("nobody else is there");
+        };
+        place.settle();
+        assert!(residents.weigh().is_none(), "nobody else would be left");
+        assert_eq!(who_goes(residents.admit(&ground.slot(2), BASE)), Some(1));
+    }
+
+    #[test]
+    fn limits_that_grew_are_weighed_and_cost_the_least_used_its_place() {
+        use crate::domain::tenant_settings::Limits;
+        use crate::tenant::rate_limit::CallKind;
+
+        let mut ground = Ground::new();
+        ground.means.most_keys = 100_000;
+        let residents = Residents::new(10, 2 * EACH + EACH / 2);
+        let live = ground.full(&residents, 2);
+        assert!(residents.weigh().is_none());
+        let (busy, _) = &live[1];
+        busy.open_gate(&Limits::default());
+        let limits = busy.limits().unwrap();
+        for number in 0..1000_u32 {
+            let address = std::net::IpAddr::V4(number.into());
+            limits.check(CallKind::Login, address, || None).unwrap();
+        }
+        limits.prune();
+        let leaver = residents.weigh().expect("somebody must go");
+        assert_eq!(leaver.slot.tenant.as_i64(), 1);
+        let (_, bytes) = residents.load();
+        assert!(bytes > 2 * EACH + 16_000, "{bytes} bytes for 1000 keys");
+    }
+}

@@ -26,6 +26,7 @@ mod panics;
 mod pressure;
 mod races;
 mod readme;
+mod residents;
 mod sessions;
 mod simulate;
 mod sms;
