@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, DatabaseConnectionType, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, DatabaseConnectionType, DatabaseTransaction, DbBackend, DbErr,
+    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
@@ -369,6 +369,22 @@ impl Connection {
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.within("ping", async { Ok(self.pool.current().ping().await?) })
             .await
+    }
+
+    /// Gives back the pages that SQLite keeps in memory for speed. Other databases keep none in this process.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn rest(&self) -> Result<(), StoreError> {
+        if self.backend != Backend::Sqlite {
+            return Ok(());
+        }
+        let pool = self.pool.current();
+        self.within("rest", async {
+            pool.execute_unprepared("PRAGMA shrink_memory").await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Closes every connection; later operations fail.

@@ -37,11 +37,7 @@ pub async fn migrate(connection: &Connection, schema: Schema) -> Result<(), Stor
     let changed = match schema {
         Schema::Platform => PlatformMigrator::up(&transaction, None).await,
         Schema::Tenant if connection.backend == Backend::Sqlite => {
-            migrate_tenant_file(transaction).await?;
-            // The pages just written are not needed again soon, and keep more memory than a tenant's whole life.
-            let pool = connection.pool.current();
-            pool.execute_unprepared("PRAGMA shrink_memory").await?;
-            return Ok(());
+            return Ok(migrate_tenant_file(transaction).await?);
         }
         Schema::Tenant => TenantMigrator::up(&transaction, None).await,
     };

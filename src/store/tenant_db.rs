@@ -95,22 +95,15 @@ impl TenantDb {
         Ok(())
     }
 
-    /// Gives back memory that a file of this tenant's own keeps at hand for speed: the pages it read. Other databases keep
-    /// none in this process.
+    /// Gives back memory that is only kept for speed, if this handle's tenant is its only user.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn rest(&self) -> Result<(), StoreError> {
-        if self.shared || self.connection.backend != Backend::Sqlite {
+        if self.shared {
             return Ok(());
         }
-        let pool = self.connection.pool.current();
-        self.connection
-            .within("rest", async {
-                pool.execute_unprepared("PRAGMA shrink_memory").await?;
-                Ok(())
-            })
-            .await
+        self.connection.rest().await
     }
 
     /// Closes the connections, if this handle's tenant is their only user.

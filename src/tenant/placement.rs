@@ -139,8 +139,11 @@ impl Databases {
         tenant: TenantId,
         url: &DatabaseUrl,
     ) -> Result<Connection, StoreError> {
-        self.open_url(url, self.own.own_pool_size, Some(tenant))
-            .await
+        let size = self.own.own_pool_size;
+        let connection = self.open_url(url, size, Some(tenant)).await?;
+        // What the look at the schema read is not what calls will read.
+        connection.rest().await?;
+        Ok(connection)
     }
 
     async fn open_url(
