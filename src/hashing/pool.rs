@@ -223,6 +223,17 @@ impl HashPool {
         shared.run(customer, password, deadline, task).await
     }
 
+    /// Whether a password that came now would find a place and have its turn in time. For those who would work in vain if
+    /// it did not; it takes no place, so [`HashPool::hash`] may refuse all the same.
+    ///
+    /// # Errors
+    /// The [`HashRefusal`] that [`HashPool::hash`] would give at once.
+    pub fn foresee(&self, customer: &Customer, deadline: Instant) -> Result<(), HashRefusal> {
+        let shared = &self.inner.shared;
+        let foreseen = shared.foresee(customer, deadline);
+        shared.counted(foreseen)
+    }
+
     /// How many passwords wait for a thread.
     #[must_use]
     pub fn depth(&self) -> usize {
@@ -289,10 +300,21 @@ impl Shared {
         task: impl FnOnce(Answer<T>) -> Task,
     ) -> Result<T, HashRefusal> {
         let done = self.wait_for(customer, password, deadline, task).await;
-        if let Err(refusal) = &done {
-            self.metrics.hash_refusal(refusal.reason());
+        self.counted(done)
+    }
+
+    fn counted<T>(&self, done: Result<T, HashRefusal>) -> Result<T, HashRefusal> {
+        done.inspect_err(|refusal| self.metrics.hash_refusal(refusal.reason()))
+    }
+
+    fn foresee(&self, customer: &Customer, deadline: Instant) -> Result<(), HashRefusal> {
+        let now = self.clock.monotonic();
+        self.admit(customer, now, deadline.min(now + self.max_wait))?;
+        if self.queue.has_room(customer) {
+            Ok(())
+        } else {
+            Err(self.busy(customer))
         }
-        done
     }
 
     async fn wait_for<T>(
@@ -679,17 +701,22 @@ mod tests {
             waiting.push(queue_up(&pool).await);
         }
         assert_eq!(pool.depth(), 4);
+        let busy = HashRefusal::Busy {
+            retry_after: Duration::from_secs(1),
+        };
         let refused = pool.hash(TENANT, "pw".into(), soon()).await.unwrap_err();
-        assert_eq!(
-            refused,
-            HashRefusal::Busy {
-                retry_after: Duration::from_secs(1)
-            }
-        );
+        assert_eq!(refused, busy);
+        assert_eq!(pool.foresee(&TENANT, soon()), Err(busy));
         assert!(counted(
             &metrics,
-            "enroll_hash_refusals_total{reason=\"busy\"} 1"
+            "enroll_hash_refusals_total{reason=\"busy\"} 2"
         ));
+        let past = Clock::system().monotonic();
+        assert_eq!(pool.foresee(&TENANT, past), Err(HashRefusal::Deadline));
+        // A place that its caller left is free, and foreseeing takes none.
+        drop(waiting.pop());
+        assert_eq!(pool.foresee(&TENANT, soon()), Ok(()));
+        waiting.push(queue_up(&pool).await);
         pool.spawn(workers).unwrap();
         for call in waiting {
             call.await.unwrap();
@@ -704,13 +731,12 @@ mod tests {
             .shared
             .mean_nanos
             .store(11_000_000_000, super::Ordering::Relaxed);
+        let busy = HashRefusal::Busy {
+            retry_after: Duration::from_secs(11),
+        };
+        assert_eq!(pool.foresee(&TENANT, soon()), Err(busy.clone()));
         let refused = pool.hash(TENANT, "pw".into(), soon()).await.unwrap_err();
-        assert_eq!(
-            refused,
-            HashRefusal::Busy {
-                retry_after: Duration::from_secs(11)
-            }
-        );
+        assert_eq!(refused, busy);
     }
 
     #[tokio::test]

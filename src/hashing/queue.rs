@@ -168,21 +168,31 @@ impl Queue {
         if line.closed {
             return Err(NotQueued::Closed);
         }
-        let tenant = job.customer.tenant;
-        let bounds = Bounds {
-            per_tenant: self.bound_of(&job.customer),
-            ..self.bounds
-        };
-        if !line.has_room(bounds, tenant) {
-            line.drop_abandoned();
-            if !line.has_room(bounds, tenant) {
-                return Err(NotQueued::Full);
-            }
+        if !self.makes_room(&mut line, &job.customer) {
+            return Err(NotQueued::Full);
         }
         line.round(job.customer.purpose).push(job);
         drop(line);
         self.changed.notify_one();
         Ok(())
+    }
+
+    /// Whether a job of this customer would find a place now.
+    pub(super) fn has_room(&self, customer: &Customer) -> bool {
+        self.makes_room(&mut self.line(), customer)
+    }
+
+    /// Whether there is a place for a job of this customer, once those who left are out of the way.
+    fn makes_room(&self, line: &mut Line, customer: &Customer) -> bool {
+        let bounds = Bounds {
+            per_tenant: self.bound_of(customer),
+            ..self.bounds
+        };
+        let tenant = customer.tenant;
+        line.has_room(bounds, tenant) || {
+            line.drop_abandoned();
+            line.has_room(bounds, tenant)
+        }
     }
 
     /// The job whose turn is next, if one waits.

@@ -58,6 +58,14 @@ impl TenantHashing {
         self.counted(verified)
     }
 
+    /// As [`HashPool::foresee`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn foresee(&self, customer: &Customer, deadline: Instant) -> Result<(), HashRefusal> {
+        self.counted(self.pool.foresee(customer, deadline))
+    }
+
     /// How the tenant's part of the queue stands.
     #[must_use]
     pub fn resource(&self, customer: &Customer) -> Resource {

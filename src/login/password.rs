@@ -57,6 +57,10 @@ pub async fn log_in(
 ) -> Result<Tokens, LoginError> {
     authenticate(tools, rules, request.access_token.as_ref()).await?;
     let (name, password) = required(request)?;
+    // Work for a password that would be refused is taken from those that are hashed.
+    let customer = rules.customer(Purpose::Login);
+    let room = tools.hashing.foresee(&customer, request.deadline);
+    room.map_err(CallError::from)?;
     let login = find(tools, rules, name).await?;
     let attempt = Attempt::of(tools, rules, name, request.requester.ip(), login.as_ref());
     let left = attempt.reserve().await?;

@@ -1,4 +1,4 @@
-//! One registration, in order: token, open, invite, words, fields, name, captcha, proofs, hash, one transaction, answer.
+//! One registration, in order: token, open, room in the hash queue, invite, words, fields, name, captcha, proofs, hash, one transaction, answer.
 //!
 //! The order of refusals is the contract's (section 2.5); the order of work is ours: whatever is cheap and refuses comes
 //! before the hash, and the hash comes before the transaction.
@@ -79,6 +79,12 @@ async fn register_anew(
     let registration = &request.registration;
     if !rules.settings.registration.open {
         return Err(RegistrationError::Closed);
+    }
+    if registration.password.is_some() {
+        // Work for a password that would be refused is taken from those that are hashed.
+        let customer = rules.customer(Purpose::Registration);
+        let room = tools.hashing.foresee(&customer, request.deadline);
+        room.map_err(CallError::from)?;
     }
     let code = registration.invite_code.as_deref();
     let invitation = invitation::find(tools, rules, code, invite_is_dead).await?;

@@ -139,6 +139,35 @@ async fn a_tenants_line_for_hashes_is_bounded_and_named_and_its_neighbours_is_no
     free_again(&server, "loud").await;
 }
 
+#[tokio::test]
+async fn a_full_line_for_hashes_refuses_before_the_database_is_asked() {
+    let server = Server::start(slow_hashes(1)).await;
+    let settings = with_limits(json!({"hash_waiting": 1}));
+    create_tenant(&server, "acme", Placement::Own, settings).await;
+    register(&server, "acme", ada("old")).await.expect(200);
+    let calls = begun(&server, "acme", &["one", "two"]).await;
+    until("the line is full", async || {
+        let now = pressure(&server, "acme").await;
+        (resource(&now, "hash_queue")["in_use"] == 1).then_some(())
+    })
+    .await;
+    let asked = async || metric(&server, "enroll_database_seconds_count", "").await;
+    let before = asked().await;
+    // A name that is taken, an invite code that nobody issued, a wrong password: each is known only after a look-up.
+    let mut invited = ada("three");
+    invited["code"] = json!("00000000000000000000000000000000");
+    for body in [ada("old"), invited] {
+        assert_refused(&register(&server, "acme", body).await, "overloaded");
+    }
+    let wrong = json!({"data": {"attributes": {"username": "old", "password": "wrong"}}});
+    let login = Request::new("POST", "/api/login")
+        .header("X-Tenant-Id", "acme")
+        .json(&wrong);
+    assert_refused(&login.send(server.public()).await, "overloaded");
+    assert_eq!(asked().await - before, 0.0, "the database was asked");
+    end_well(calls).await;
+}
+
 /// A connection that keeps everybody else from the tenant's database, until the statement that comes with it.
 async fn locked(
     ground: &Ground,
