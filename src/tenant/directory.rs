@@ -37,7 +37,7 @@ use crate::domain::invite_code::InviteCode;
 use crate::domain::master_key::MasterKey;
 use crate::domain::tenant_key::TenantKey;
 use crate::domain::username::Username;
-use crate::hashing::HashPool;
+use crate::hashing::{Customer, HashPool, Purpose};
 use crate::pressure::Place;
 use crate::provider::ProviderClient;
 use crate::registration::error::{ProofError, RegistrationError};
@@ -399,6 +399,16 @@ impl Directory {
             }
         }
         let (call, permit) = self.enter_checked(tenant, standing, check).await?;
+        if comes_first(tenant, &request) && request.registration.password.is_some() {
+            // As the pipeline would: in a flood, a hop to the actor's thread and back is most of what a refusal costs.
+            let customer = customer(tenant, Purpose::Registration);
+            let room = call
+                .live
+                .bulkheads
+                .hashing
+                .foresee(&customer, request.deadline);
+            room.map_err(CallError::from)?;
+        }
         let message = Register {
             request,
             permit,
@@ -411,10 +421,8 @@ impl Directory {
     /// Whether the code that came is known to be dead, and nothing that the pipeline looks at before it can matter: then the
     /// call ends at the door, without a permit and without a hop to the actor's thread.
     fn is_refused_by_hint(&self, tenant: &Tenant, request: &RegistrationRequest) -> bool {
-        let comes_first = request.access_token.is_none() && request.idempotency_key.is_none();
-        let open = tenant.record.settings.registration.open;
         let code = request.registration.invite_code.as_deref();
-        let code = code.filter(|_| comes_first && open);
+        let code = code.filter(|_| comes_first(tenant, request));
         code.and_then(InviteCode::parse)
             .is_some_and(|code| self.0.launcher.hints.refuses(tenant.record.id, code))
     }
@@ -536,6 +544,23 @@ impl Directory {
         self.0.metrics.request_panicked();
         tracing::error!(%error, "work was lost in a tenant's actor");
         TenantError::Lost
+    }
+}
+
+/// Whether nothing that only the actor knows is looked at before invite code and hash queue: no token, no saved answer.
+fn comes_first(tenant: &Tenant, request: &RegistrationRequest) -> bool {
+    let open = tenant.record.settings.registration.open;
+    open && request.access_token.is_none() && request.idempotency_key.is_none()
+}
+
+/// The tenant as the hash pool knows it.
+fn customer(tenant: &Tenant, purpose: Purpose) -> Customer {
+    let limits = &tenant.record.settings.limits;
+    Customer {
+        tenant: tenant.record.id,
+        weight: limits.hash_weight,
+        most_waiting: limits.hash_waiting,
+        purpose,
     }
 }
 

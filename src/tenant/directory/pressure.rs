@@ -1,7 +1,7 @@
 //! How hard a tenant presses on what bounds it, as this process sees it.
 
-use super::Directory;
-use crate::hashing::{Customer, Purpose};
+use super::{Directory, customer};
+use crate::hashing::Purpose;
 use crate::pressure::Resource;
 use crate::tenant::names::Tenant;
 
@@ -31,13 +31,7 @@ impl Directory {
         });
         let live = slot.live().filter(|live| live.address.connected());
         if let Some(live) = &live {
-            let limits = &record.settings.limits;
-            let customer = Customer {
-                tenant: record.id,
-                weight: limits.hash_weight,
-                most_waiting: limits.hash_waiting,
-                purpose: Purpose::Registration,
-            };
+            let customer = customer(tenant, Purpose::Registration);
             let bulkheads = &live.bulkheads;
             resources.push(bulkheads.hashing.resource(&customer));
             resources.push(bulkheads.database.resource());
