@@ -2,7 +2,9 @@
 //!
 //! Taken: a round over the tenants that wait, each of which has as many turns as its weight (deficit round robin; all
 //! jobs cost the same, so the deficit is a count), first come, first served within a tenant. However many passwords one
-//! tenant sends, another waits for one round. Two such rounds, one for logins and one for registrations: while both have
+//! tenant sends, another waits for one round; and a tenant that comes anew has its first turns before all who were there,
+//! then its place in the round, which it keeps until its next turn even if it wants nothing (after fq_codel's new flows,
+//! RFC 8290, section 4.2: nobody gains by coming again and again). Two such rounds, one for logins and one for registrations: while both have
 //! work, every fourth turn is a login's, so that a flood of one leaves room for the other. Refused: one line with quotas,
 //! in which a quiet tenant's password still stands behind a hundred others.
 //!
@@ -74,6 +76,13 @@ pub(super) enum Task {
 /// Where an outcome goes.
 pub(super) type Answer<T> = oneshot::Sender<Result<T, HashRefusal>>;
 
+impl Job {
+    /// Whether its caller waited long enough, or is gone.
+    fn is_abandoned(&self) -> bool {
+        self.claim.is_taken() || self.task.is_abandoned()
+    }
+}
+
 impl Task {
     /// Whether nobody waits for the outcome any more.
     pub(super) fn is_abandoned(&self) -> bool {
@@ -139,12 +148,16 @@ struct Line {
 /// The tenants that wait, in the order of their turns.
 #[derive(Default)]
 struct Round {
+    /// Everybody who stands in one of the two lists.
     tenants: HashMap<TenantId, Waiting>,
+    /// Those who came anew; their turns are before the others'.
+    newcomers: VecDeque<TenantId>,
     turns: VecDeque<TenantId>,
     waiting: usize,
 }
 
-/// One tenant's jobs of one purpose; never empty between two calls.
+/// One tenant's jobs of one purpose. Empty when it wants no more, or when its callers left: then it only keeps its place
+/// until its turn comes.
 struct Waiting {
     jobs: VecDeque<Job>,
     weight: u32,
@@ -318,7 +331,7 @@ impl Round {
         let Customer { tenant, weight, .. } = job.customer;
         let weight = weight.get();
         let waiting = self.tenants.entry(tenant).or_insert_with(|| {
-            self.turns.push_back(tenant);
+            self.newcomers.push_back(tenant);
             Waiting {
                 jobs: VecDeque::new(),
                 weight,
@@ -331,34 +344,38 @@ impl Round {
     }
 
     fn next(&mut self) -> Option<Job> {
-        let tenant = self.turns.pop_front()?;
-        let waiting = self.tenants.get_mut(&tenant)?;
-        let job = waiting.jobs.pop_front()?;
-        self.waiting -= 1;
-        waiting.credit = waiting.credit.saturating_sub(1);
-        if waiting.jobs.is_empty() {
-            self.tenants.remove(&tenant);
-        } else if waiting.credit > 0 {
-            self.turns.push_front(tenant);
-        } else {
-            waiting.credit = waiting.weight;
-            self.turns.push_back(tenant);
+        loop {
+            let newcomer = self.newcomers.pop_front();
+            let is_new = newcomer.is_some();
+            let tenant = newcomer.or_else(|| self.turns.pop_front())?;
+            let waiting = self.tenants.get_mut(&tenant)?;
+            let Some(job) = waiting.jobs.pop_front() else {
+                self.tenants.remove(&tenant);
+                continue;
+            };
+            self.waiting -= 1;
+            waiting.credit = waiting.credit.saturating_sub(1);
+            if waiting.credit > 0 && !waiting.jobs.is_empty() {
+                let list = if is_new {
+                    &mut self.newcomers
+                } else {
+                    &mut self.turns
+                };
+                list.push_front(tenant);
+            } else {
+                waiting.credit = waiting.weight;
+                self.turns.push_back(tenant);
+            }
+            return Some(job);
         }
-        Some(job)
     }
 
     fn drop_abandoned(&mut self) {
+        self.waiting = 0;
         for waiting in self.tenants.values_mut() {
-            waiting.jobs.retain(|job| !job.claim.is_taken());
+            waiting.jobs.retain(|job| !job.is_abandoned());
+            self.waiting += waiting.jobs.len();
         }
-        self.tenants.retain(|_, waiting| !waiting.jobs.is_empty());
-        self.turns
-            .retain(|tenant| self.tenants.contains_key(tenant));
-        self.waiting = self
-            .tenants
-            .values()
-            .map(|waiting| waiting.jobs.len())
-            .sum();
     }
 
     /// Jobs of this purpose before a new one: the tenant's own, and in each of the rounds that those take, the others'

@@ -27,13 +27,16 @@ fn customer(tenant: i64, weight: u32, purpose: Purpose) -> Customer {
 /// A job that is told from others by its password.
 fn job_of(customer: Customer, name: &str) -> Job {
     let now = Clock::system().monotonic();
+    let (answer, caller) = oneshot::channel();
+    // The caller stays for ever.
+    std::mem::forget(caller);
     Job {
         customer,
         password: name.to_owned().into(),
         queued_at: now,
         start_by: now + Duration::from_secs(1),
         claim: Claim::default(),
-        task: Task::Hash(oneshot::channel().0),
+        task: Task::Hash(answer),
     }
 }
 
@@ -48,14 +51,60 @@ fn popped(queue: &Queue, count: usize) -> Vec<i64> {
 }
 
 #[test]
-fn a_quiet_tenant_waits_for_one_round_of_a_loud_one() {
+fn a_quiet_tenant_has_its_turn_before_a_loud_ones_next() {
     let queue = Queue::new(WIDE);
     for _ in 0..100 {
         queue.push(job(1)).unwrap();
     }
+    assert_eq!(popped(&queue, 2), [1, 1]);
+    queue.push(job(2)).unwrap();
     queue.push(job(2)).unwrap();
     assert_eq!(queue.ahead_of(&customer(3, 1, Purpose::Registration)), 2);
-    assert_eq!(popped(&queue, 3), [1, 2, 1]);
+    assert_eq!(popped(&queue, 4), [2, 1, 2, 1]);
+}
+
+#[test]
+fn whoever_comes_again_and_again_gains_nothing_by_it() {
+    let queue = Queue::new(WIDE);
+    for _ in 0..100 {
+        queue.push(job(1)).unwrap();
+    }
+    assert_eq!(popped(&queue, 1), [1]);
+    // Two that always come back as soon as they were served, with one job each.
+    let mut served: HashMap<i64, u32> = HashMap::new();
+    for tenant in [2, 3] {
+        queue.push(job(tenant)).unwrap();
+    }
+    for _ in 0..90 {
+        let tenant = popped(&queue, 1)[0];
+        *served.entry(tenant).or_default() += 1;
+        if tenant != 1 {
+            queue.push(job(tenant)).unwrap();
+        }
+    }
+    assert!(
+        served.values().all(|turns| (29..=31).contains(turns)),
+        "{served:?}"
+    );
+}
+
+#[test]
+fn a_place_that_nobody_wants_is_gone_when_its_turn_comes() {
+    let queue = Queue::new(WIDE);
+    let known = || queue.line().registrations.tenants.len();
+    for tenant in 0..50 {
+        queue.push(job(tenant)).unwrap();
+    }
+    let leaving = job(50);
+    let claim = leaving.claim.clone();
+    queue.push(leaving).unwrap();
+    assert!(claim.take());
+    queue.line().drop_abandoned();
+    assert_eq!(queue.depth(), 50);
+    assert_eq!(popped(&queue, 50), (0..50).collect::<Vec<_>>());
+    assert!(known() >= 50);
+    assert!(queue.try_pop().is_none());
+    assert_eq!(known(), 0);
 }
 
 #[test]
