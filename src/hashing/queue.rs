@@ -5,7 +5,8 @@
 //! tenant sends, another waits for one round; and a tenant that comes anew has its first turns before all who were there,
 //! then its place in the round, which it keeps until its next turn even if it wants nothing (after fq_codel's new flows,
 //! RFC 8290, section 4.2: nobody gains by coming again and again). Two such rounds, one for logins and one for registrations: while both have
-//! work, every fourth turn is a login's, so that a flood of one leaves room for the other. Refused: one line with quotas,
+//! work, every fourth turn is a login's, so that a flood of one leaves room for the other; a newcomer of the one goes
+//! before those of the other who were there, but no two in a row. Refused: one line with quotas,
 //! in which a quiet tenant's password still stands behind a hundred others.
 //!
 //! Bounds: so many jobs in all, so many of one tenant. Callers who left are taken out when room is wanted.
@@ -45,7 +46,7 @@ pub enum Purpose {
     Registration,
 }
 
-/// While both purposes wait, every so manyth turn is a login's.
+/// While both purposes wait, every so manyth turn is a login's, those of newcomers not counted.
 const TURNS_FOR_ONE_LOGIN: u32 = 4;
 
 /// One password to work on. Dropped, it wipes the password and tells its caller that nothing will
@@ -142,6 +143,8 @@ struct Line {
     registrations: Round,
     /// Turns of registrations since a login had one while both waited.
     since_login: u32,
+    /// Whether the last turn was a newcomer's whose purpose it was not.
+    let_in: bool,
     closed: bool,
 }
 
@@ -296,12 +299,19 @@ impl Line {
             self.since_login = 0;
             return self.logins.next().or_else(|| self.registrations.next());
         }
-        self.since_login += 1;
-        if self.since_login >= TURNS_FOR_ONE_LOGIN {
-            self.since_login = 0;
-            return self.logins.next();
+        let is_logins = self.since_login + 1 >= TURNS_FOR_ONE_LOGIN;
+        let (whose, other) = if is_logins {
+            (&mut self.logins, &mut self.registrations)
+        } else {
+            (&mut self.registrations, &mut self.logins)
+        };
+        // Two in a row would take the turn away.
+        self.let_in = !self.let_in && !other.newcomers.is_empty() && whose.newcomers.is_empty();
+        if self.let_in {
+            return other.next();
         }
-        self.registrations.next()
+        self.since_login = if is_logins { 0 } else { self.since_login + 1 };
+        whose.next()
     }
 
     fn ahead_of(&self, customer: &Customer) -> usize {
@@ -316,7 +326,7 @@ impl Line {
             Purpose::Login => (ahead + 1).saturating_mul(share),
             Purpose::Registration => ahead / 3 + 1,
         };
-        ahead + between.min(other.waiting)
+        ahead + (between + other.newcomers_turns()).min(other.waiting)
     }
 }
 
@@ -368,6 +378,16 @@ impl Round {
             }
             return Some(job);
         }
+    }
+
+    /// Turns that newcomers have before all others.
+    fn newcomers_turns(&self) -> usize {
+        let newcomers = self.newcomers.iter();
+        let waiting = newcomers.filter_map(|tenant| self.tenants.get(tenant));
+        let turns = |waiting: &Waiting| usize::try_from(waiting.credit).unwrap_or(usize::MAX);
+        waiting
+            .map(|waiting| waiting.jobs.len().min(turns(waiting)))
+            .sum()
     }
 
     fn drop_abandoned(&mut self) {

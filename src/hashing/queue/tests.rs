@@ -153,9 +153,28 @@ fn while_both_wait_every_fourth_turn_is_a_logins() {
             .push(job_of(customer(2, 1, Purpose::Login), "secret"))
             .unwrap();
     }
-    assert_eq!(popped(&queue, 8), [1, 1, 1, 2, 1, 1, 1, 2]);
+    // The first login is a newcomer's.
+    assert_eq!(popped(&queue, 9), [1, 2, 1, 1, 2, 1, 1, 1, 2]);
     // Registrations are done soon; then all turns are the logins'.
-    assert_eq!(popped(&queue, 8), [1, 1, 2, 2, 2, 2, 2, 2]);
+    assert_eq!(popped(&queue, 7), [1, 1, 2, 2, 2, 2, 2]);
+}
+
+#[test]
+fn a_newcomer_waits_for_nobody_of_the_other_purpose_but_no_two_go_first_in_a_row() {
+    let queue = Queue::new(WIDE);
+    let login = |tenant| job_of(customer(tenant, 1, Purpose::Login), "secret");
+    for _ in 0..20 {
+        queue.push(job(1)).unwrap();
+        queue.push(login(2)).unwrap();
+    }
+    assert_eq!(popped(&queue, 5), [1, 2, 1, 1, 2]);
+    for tenant in [3, 4] {
+        queue.push(login(tenant)).unwrap();
+    }
+    assert_eq!(popped(&queue, 5), [3, 1, 4, 1, 1]);
+    // The login's turn is due.
+    queue.push(job(5)).unwrap();
+    assert_eq!(popped(&queue, 3), [5, 2, 1]);
 }
 
 #[test]
@@ -345,9 +364,9 @@ fn simulate(seed: u64) {
             // Its own rounds, each with a turn of every weight, and for each of those the turns of the other purpose.
             let rounds = own_ahead / usize::try_from(job.customer.weight.get()).unwrap() + 2;
             let share = if job.customer.purpose == Purpose::Login {
-                4
+                8
             } else {
-                2
+                3
             };
             let most = (rounds * all_weights + 1) * share;
             assert!(
