@@ -24,9 +24,10 @@ pub struct PlatformMigrator;
 #[async_trait::async_trait]
 impl MigratorTrait for PlatformMigrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(
-            platform::m20261122_000001_create_platform::Migration,
-        )]
+        vec![
+            Box::new(platform::m20261122_000001_create_platform::Migration),
+            Box::new(platform::m20261125_000002_give_roles::Migration),
+        ]
     }
 
     fn migration_table_name() -> DynIden {

@@ -10,6 +10,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::Admin;
 use super::error::AdminError;
 use crate::clock::{Entropy, NoEntropy};
+use crate::domain::role::{Right, Role};
+use crate::domain::tenant_key::TenantKey;
 use crate::store::administrators::Administrator;
 use crate::store::error::StoreError;
 use crate::store::platform_db::PlatformDb;
@@ -42,23 +44,47 @@ impl AdministratorToken {
 }
 
 /// Makes an administrator. Works on the platform database alone, so that the first one can be made before any server
-/// runs.
+/// runs; then nobody is there to have done it (`by`).
 ///
 /// # Errors
 /// [`StoreError::Duplicate`] when the name is taken.
 pub async fn create_administrator(
     platform: &PlatformDb,
     entropy: Entropy,
+    by: Option<&str>,
     name: &str,
-) -> Result<AdministratorToken, StoreError> {
+    role: Role,
+) -> Result<(Administrator, AdministratorToken), StoreError> {
     let token = AdministratorToken::new(entropy)?;
-    platform
-        .create_administrator(name, &token_digest_hex(token.secret().expose_secret()))
-        .await?;
-    Ok(token)
+    let hash = token_digest_hex(token.secret().expose_secret());
+    let made = platform.create_administrator(by, name, role, &hash).await?;
+    Ok((made, token))
 }
 
 impl Admin {
+    /// Whether an administrator may do what a call needs. What is another tenant's is not there for a tenant's
+    /// administrator.
+    ///
+    /// # Errors
+    /// [`AdminError::Forbidden`], or [`AdminError::NotFound`] for the tenant.
+    pub async fn permit(
+        &self,
+        by: &Administrator,
+        right: Right,
+        tenant: Option<&TenantKey>,
+    ) -> Result<(), AdminError> {
+        if let (Some(own), Some(key)) = (by.role.only_tenant(), tenant)
+            && self.get_tenant(key).await?.id != own
+        {
+            return Err(AdminError::NotFound("tenant"));
+        }
+        if by.role.includes(right) {
+            Ok(())
+        } else {
+            Err(AdminError::Forbidden)
+        }
+    }
+
     /// Who the bearer of this token is. Wrong tokens are counted per address and soon answered with a wait; good ones are
     /// not, so that nobody can lock an administrator out.
     ///

@@ -25,10 +25,10 @@ pub struct TenantUpdate {
 }
 
 impl Admin {
-    /// Changes the tenant.
+    /// Changes the tenant. Its own administrators leave alone what weighs on others: host names and limits.
     ///
     /// # Errors
-    /// [`AdminError::Settings`] with every fault of the new settings, [`AdminError::VersionMovedOn`],
+    /// [`AdminError::Forbidden`], [`AdminError::Settings`] with every fault of the new settings, [`AdminError::VersionMovedOn`],
     /// [`AdminError::HostTaken`], [`AdminError::NotFound`].
     pub async fn change_tenant(
         &self,
@@ -36,6 +36,13 @@ impl Admin {
         key: &TenantKey,
         update: TenantUpdate,
     ) -> Result<TenantRecord, AdminError> {
+        let limits = update
+            .settings
+            .as_ref()
+            .and_then(|patch| patch.get("limits"));
+        if by.role.only_tenant().is_some() && (update.hosts.is_some() || limits.is_some()) {
+            return Err(AdminError::Forbidden);
+        }
         let audit = Audit {
             administrator: &by.name,
             action: "tenant.change",

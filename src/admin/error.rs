@@ -17,6 +17,15 @@ pub enum AdminError {
     /// Too many wrong tokens from this address.
     #[error("too many wrong tokens")]
     TooManyAttempts(Duration),
+    /// The role does not include this.
+    #[error("the administrator's role does not include this")]
+    Forbidden,
+    /// An administrator has this name.
+    #[error("the name is taken")]
+    NameTaken,
+    /// An administrator would end its own token.
+    #[error("nobody revokes their own token")]
+    OwnToken,
     /// There is no such thing.
     #[error("no such {0}")]
     NotFound(&'static str),

@@ -6,16 +6,19 @@
 //!
 //! Invariants: a change is in force in this process before its caller is answered; the audit holds no secret.
 
+mod administrators;
 mod authenticate;
 mod change_tenant;
 mod change_user;
 mod create_tenant;
 pub mod error;
 mod invites;
+mod list_audit;
 mod list_users;
 mod pressure;
 mod read_settings;
 
+pub use self::administrators::RoleRequest;
 pub use self::authenticate::{AdministratorToken, create_administrator};
 pub use self::change_tenant::TenantUpdate;
 pub use self::create_tenant::{PlacementRequest, TenantRequest};
@@ -32,6 +35,7 @@ use crate::clock::{Clock, Entropy};
 use crate::domain::ids::TenantId;
 use crate::domain::master_key::MasterKey;
 use crate::domain::tenant_key::TenantKey;
+use crate::store::administrators::Administrator;
 use crate::store::platform_db::PlatformDb;
 use crate::store::settings::{Backend, DatabaseUrl};
 use crate::store::tenants::{Placement, TenantRecord, TenantState, url_context};
@@ -87,17 +91,28 @@ impl Admin {
             .ok_or(AdminError::NotFound("tenant"))
     }
 
-    /// At most `limit` tenants whose number is greater than `after`.
+    /// At most `limit` tenants whose number is greater than `after`; for a tenant's administrator that one alone, unless it
+    /// was deleted.
     ///
     /// # Errors
     /// [`AdminError::Unavailable`] when the database does not answer.
     pub async fn list_tenants(
         &self,
+        by: &Administrator,
         after: TenantId,
         limit: u64,
         state: Option<TenantState>,
     ) -> Result<Vec<TenantRecord>, AdminError> {
-        Ok(self.platform.list_tenants(after, limit, state).await?)
+        let Some(own) = by.role.only_tenant() else {
+            return Ok(self.platform.list_tenants(after, limit, state).await?);
+        };
+        let record = self.platform.find_tenant_by_id(own).await?;
+        let asked_for = |record: &TenantRecord| {
+            record.id > after
+                && record.state != TenantState::Deleted
+                && state.is_none_or(|state| record.state == state)
+        };
+        Ok(record.into_iter().filter(asked_for).collect())
     }
 
     /// The kind of database that holds a tenant's rows; `None` when this process cannot tell: the shared database is not

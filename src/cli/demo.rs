@@ -17,6 +17,7 @@ use crate::admin::{Admin, InviteRequest, PlacementRequest, TenantRequest, create
 use crate::app::{App, AppError, open_platform};
 use crate::clock::{Clock, Entropy};
 use crate::domain::ids::AdministratorId;
+use crate::domain::role::Role;
 use crate::domain::tenant_key::TenantKey;
 use crate::settings::{Settings, temporary_folder, this_program};
 use crate::simulate::{Simulator, accounts};
@@ -171,7 +172,7 @@ async fn new_token(settings: &Settings) -> Result<SecretString, CliError> {
     let name = random
         .iter()
         .fold(name, |name, byte| format!("{name} {byte:02x}"));
-    let token = create_administrator(&platform, Entropy, &name)
+    let (_, token) = create_administrator(&platform, Entropy, None, &name, Role::Platform)
         .await
         .map_err(AppError::from)?;
     platform.close().await;
@@ -183,6 +184,9 @@ async fn furnish(admin: &Admin) -> Result<String, CliError> {
     let by = Administrator {
         id: AdministratorId::from_i64(1),
         name: "demo".to_owned(),
+        role: Role::Platform,
+        created_at: Clock::system().now(),
+        revoked_at: None,
     };
     let failed =
         |error: AdminError| CliError::Server(format!("the demo cannot be set up: {error}"));

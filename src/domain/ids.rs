@@ -90,6 +90,10 @@ row_id!(
     /// Names an administrator of the platform.
     AdministratorId
 );
+row_id!(
+    /// Names a line of the audit.
+    AuditEntryId
+);
 
 /// Names a session: one login of one user, and every token that descends from it. Random, so that it tells nothing and
 /// is never drawn twice.

@@ -17,6 +17,7 @@ pub mod phone_number;
 pub mod proof;
 pub mod register_reason;
 pub mod registration;
+pub mod role;
 pub mod sealed;
 pub mod tenant_key;
 pub mod tenant_settings;

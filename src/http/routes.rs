@@ -66,6 +66,9 @@ const PATTERNS: &[&str] = &[
     "/livez",
     "/readyz",
     "/metrics",
+    "/admin/v1/administrators",
+    "/admin/v1/administrators/{id}",
+    "/admin/v1/audit",
     "/admin/v1/tenants",
     "/admin/v1/tenants/{key}",
     "/admin/v1/tenants/{key}/suspend",
@@ -204,6 +207,16 @@ pub(super) fn operators(app: &mut ServiceConfig) {
     app.service(read("/livez", health::METHODS, health::livez))
         .service(read("/readyz", health::METHODS, health::readyz))
         .service(read("/metrics", metrics::METHODS, metrics::metrics))
+        .service(
+            only("/admin/v1/administrators", "GET, POST")
+                .route(web::get().to(admin::administrators::list))
+                .route(web::post().to(admin::administrators::create)),
+        )
+        .service(
+            only("/admin/v1/administrators/{id}", "DELETE")
+                .route(web::delete().to(admin::administrators::revoke)),
+        )
+        .service(only("/admin/v1/audit", "GET").route(web::get().to(admin::audit::list)))
         .service(
             only("/admin/v1/tenants", "GET, POST")
                 .route(web::get().to(admin::tenants::list))

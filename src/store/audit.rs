@@ -1,13 +1,17 @@
 //! The audit: one line for each effect of an administrator, written with the effect. Only ever added.
 
 use entity::platform::audit_entry;
-use sea_orm::{ActiveValue::Set, DatabaseTransaction, EntityTrait};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
 use serde_json::Value;
 
 use super::error::StoreError;
 use super::platform_db::PlatformDb;
 use super::tenants::TenantRecord;
-use crate::domain::ids::TenantId;
+use crate::clock::Timestamp;
+use crate::domain::ids::{AuditEntryId, TenantId};
 
 /// Who does what.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +72,103 @@ impl AuditEntry {
     }
 }
 
+/// A line of the audit as it is read.
+#[derive(Clone, Debug)]
+pub struct AuditLine {
+    /// The row's number; grows with time.
+    pub id: AuditEntryId,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub administrator: String,
+    /// What, as `noun.verb`.
+    pub action: String,
+    /// At which tenant.
+    pub tenant: Option<TenantId>,
+    /// To what: a key, a code.
+    pub subject: String,
+    /// The state before, without secrets.
+    pub before: Option<Value>,
+    /// The state after, without secrets.
+    pub after: Option<Value>,
+}
+
+/// Which lines are asked for; what is `None` is any.
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter {
+    /// Of this tenant.
+    pub tenant: Option<TenantId>,
+    /// Of this administrator.
+    pub administrator: Option<String>,
+    /// Of this action.
+    pub action: Option<String>,
+    /// Not before this time.
+    pub since: Option<Timestamp>,
+    /// Before this time.
+    pub until: Option<Timestamp>,
+}
+
+impl AuditLine {
+    fn from_row(row: audit_entry::Model) -> Result<Self, StoreError> {
+        let document = |text: Option<String>| {
+            text.map(|text| serde_json::from_str(&text))
+                .transpose()
+                .map_err(|_| StoreError::Corrupt("a line of the audit is no JSON"))
+        };
+        Ok(Self {
+            id: AuditEntryId::from_i64(row.id),
+            at: Timestamp::from_millis(row.at),
+            administrator: row.administrator,
+            action: row.action,
+            tenant: row.tenant_id.map(TenantId::from_i64),
+            subject: row.subject,
+            before: document(row.before)?,
+            after: document(row.after)?,
+        })
+    }
+}
+
 impl PlatformDb {
+    /// At most `limit` lines whose number is greater than `after`, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn list_audit(
+        &self,
+        filter: &AuditFilter,
+        after: AuditEntryId,
+        limit: u64,
+    ) -> Result<Vec<AuditLine>, StoreError> {
+        use audit_entry::Column;
+
+        self.connection
+            .within("list_audit", async {
+                let mut query = audit_entry::Entity::find().filter(Column::Id.gt(after.as_i64()));
+                if let Some(tenant) = filter.tenant {
+                    query = query.filter(Column::TenantId.eq(tenant.as_i64()));
+                }
+                if let Some(administrator) = &filter.administrator {
+                    query = query.filter(Column::Administrator.eq(administrator));
+                }
+                if let Some(action) = &filter.action {
+                    query = query.filter(Column::Action.eq(action));
+                }
+                if let Some(since) = filter.since {
+                    query = query.filter(Column::At.gte(since.as_millis()));
+                }
+                if let Some(until) = filter.until {
+                    query = query.filter(Column::At.lt(until.as_millis()));
+                }
+                let rows = query
+                    .order_by_asc(Column::Id)
+                    .limit(limit)
+                    .all(&self.connection.pool.current())
+                    .await?;
+                rows.into_iter().map(AuditLine::from_row).collect()
+            })
+            .await
+    }
+
     /// Audits an effect that happened in another database.
     ///
     /// # Errors

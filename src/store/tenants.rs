@@ -309,10 +309,28 @@ impl PlatformDb {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn find_tenant(&self, key: &TenantKey) -> Result<Option<TenantRecord>, StoreError> {
+        self.find_one(tenant::Column::Key.eq(key.as_str())).await
+    }
+
+    /// The tenant of this number, whatever its state.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn find_tenant_by_id(
+        &self,
+        id: TenantId,
+    ) -> Result<Option<TenantRecord>, StoreError> {
+        self.find_one(tenant::Column::Id.eq(id.as_i64())).await
+    }
+
+    async fn find_one(
+        &self,
+        which: sea_orm::sea_query::Expr,
+    ) -> Result<Option<TenantRecord>, StoreError> {
         self.connection
             .within("find_tenant", async {
                 let pool = &self.connection.pool.current();
-                let row = find_row(pool, tenant::Column::Key.eq(key.as_str())).await?;
+                let row = find_row(pool, which).await?;
                 match row {
                     Some(row) => with_hosts(pool, row).await.map(Some),
                     None => Ok(None),

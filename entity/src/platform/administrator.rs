@@ -18,6 +18,10 @@ pub struct Model {
     pub created_at: i64,
     /// When the token stopped working.
     pub revoked_at: Option<i64>,
+    /// What the administrator may do: 0 everything, 1 read everything, 2 one tenant.
+    pub role: i16,
+    /// The one tenant of role 2.
+    pub tenant_id: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

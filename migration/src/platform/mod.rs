@@ -1,3 +1,4 @@
 //! The platform database's changes.
 
 pub(crate) mod m20261122_000001_create_platform;
+pub(crate) mod m20261125_000002_give_roles;

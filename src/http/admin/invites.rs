@@ -12,6 +12,7 @@ use crate::admin::InviteRequest;
 use crate::clock::Timestamp;
 use crate::domain::ids::InviteId;
 use crate::domain::invite_code::InviteCode;
+use crate::domain::role::Right;
 use crate::store::invite_codes::{Invite, InviteState};
 
 const TYPE: &str = "invites";
@@ -25,7 +26,7 @@ pub(crate) async fn issue(
     payload: Payload,
     operators: Data<Operators>,
 ) -> HttpResponse {
-    as_administrator(&request, &operators, async |by| {
+    as_administrator(&request, &operators, Right::ChangeTenant, async |by| {
         let key = tenant_key(&request)?;
         let now = operators.admin.now();
         let mut attributes =
@@ -86,7 +87,7 @@ pub(crate) async fn issue(
 
 /// `GET /admin/v1/tenants/{key}/invites`
 pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
-    as_administrator(&request, &operators, async |_| {
+    as_administrator(&request, &operators, Right::ReadTenant, async |_| {
         let key = tenant_key(&request)?;
         let (page, _) = query(&request, &[])?;
         let limit = page.size as u64 + 1;
@@ -108,7 +109,7 @@ pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> Ht
 
 /// `GET /admin/v1/tenants/{key}/invites/{code}`
 pub(crate) async fn show(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
-    as_administrator(&request, &operators, async |_| {
+    as_administrator(&request, &operators, Right::ReadTenant, async |_| {
         let invite = operators
             .admin
             .get_invite(&tenant_key(&request)?, &named_code(&request)?)
@@ -123,7 +124,7 @@ pub(crate) async fn show(request: HttpRequest, operators: Data<Operators>) -> Ht
 
 /// `DELETE /admin/v1/tenants/{key}/invites/{code}`
 pub(crate) async fn revoke(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
-    as_administrator(&request, &operators, async |by| {
+    as_administrator(&request, &operators, Right::ChangeTenant, async |by| {
         let (key, code) = (tenant_key(&request)?, named_code(&request)?);
         operators.admin.revoke_invite(&by, &key, &code).await?;
         Ok(HttpResponse::NoContent().finish())

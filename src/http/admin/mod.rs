@@ -1,5 +1,7 @@
 //! The admin API under `/admin/v1` on the operators' listener (`docs/api.md`): JSON:API, one file a resource.
 
+pub(super) mod administrators;
+pub(super) mod audit;
 mod document;
 pub(super) mod invites;
 pub(super) mod pressure;
@@ -27,6 +29,7 @@ use crate::admin::Admin;
 use crate::admin::error::AdminError;
 use crate::domain::dialect::Dialect;
 use crate::domain::language::Language;
+use crate::domain::role::Right;
 use crate::domain::tenant_key::TenantKey;
 use crate::session::error::CallError;
 use crate::store::administrators::Administrator;
@@ -40,16 +43,18 @@ pub(super) struct Operators {
 /// Largest body: a batch of settings with a long word list.
 const MOST_BODY: usize = 1024 * 1024;
 
-/// Runs a handler for whoever proves to be an administrator, and turns its refusal into an answer.
+/// Runs a handler for whoever proves to be an administrator with this right, at the tenant that the path names if it names
+/// one, and turns its refusal into an answer.
 async fn as_administrator<F>(
     request: &HttpRequest,
     operators: &Operators,
+    right: Right,
     work: impl FnOnce(Administrator) -> F,
 ) -> HttpResponse
 where
     F: Future<Output = Result<HttpResponse, Refusal>>,
 {
-    let done = match authenticate(request, operators).await {
+    let done = match admit(request, operators, right).await {
         Ok(administrator) => work(administrator).await,
         Err(refusal) => Err(refusal),
     };
@@ -57,6 +62,18 @@ where
         let language = choose(languages(request.headers()).as_deref(), Language::English);
         refuse(&refusal, Dialect::Standard, language)
     })
+}
+
+async fn admit(
+    request: &HttpRequest,
+    operators: &Operators,
+    right: Right,
+) -> Result<Administrator, Refusal> {
+    let by = authenticate(request, operators).await?;
+    let named = request.match_info().get("key").is_some();
+    let tenant = named.then(|| tenant_key(request)).transpose()?;
+    operators.admin.permit(&by, right, tenant.as_ref()).await?;
+    Ok(by)
 }
 
 async fn authenticate(
@@ -155,6 +172,15 @@ impl From<AdminError> for Refusal {
         match error {
             AdminError::Unauthenticated => CallError::NotAuthenticated.into(),
             AdminError::TooManyAttempts(wait) => Self::TooManyAttempts(wait),
+            AdminError::Forbidden => CallError::Forbidden.into(),
+            AdminError::NameTaken => Self::Conflict {
+                code: "administrator_name_taken",
+                detail: "an administrator has this name".into(),
+            },
+            AdminError::OwnToken => Self::Conflict {
+                code: "own_token",
+                detail: "nobody revokes their own token".into(),
+            },
             AdminError::NotFound(what) => Self::NotFound { what },
             AdminError::KeyTaken => Self::Conflict {
                 code: "tenant_key_taken",

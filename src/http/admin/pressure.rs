@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 
 use super::document::one;
 use super::{Operators, as_administrator, tenant_key};
+use crate::domain::role::Right;
 use crate::pressure::{Resource, limiting};
 
 /// `GET /admin/v1/tenants/{key}/pressure`
 pub(crate) async fn show(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
-    as_administrator(&request, &operators, async |_| {
+    as_administrator(&request, &operators, Right::ReadTenant, async |_| {
         let key = tenant_key(&request)?;
         let (id, pressure) = operators.admin.pressure(&key).await?;
         let resources: Vec<Value> = pressure.resources.iter().map(resource).collect();

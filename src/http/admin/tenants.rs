@@ -12,6 +12,7 @@ use super::{Operators, as_administrator, read_attributes, tenant_key, unprocessa
 use crate::admin::{PlacementRequest, TenantRequest, TenantUpdate};
 use crate::domain::host_name::HostName;
 use crate::domain::ids::TenantId;
+use crate::domain::role::Right;
 use crate::domain::tenant_key::TenantKey;
 use crate::domain::tenant_settings::SettingsFault;
 use crate::session::error::CallError;
@@ -27,7 +28,7 @@ pub(crate) async fn create(
     payload: Payload,
     operators: Data<Operators>,
 ) -> HttpResponse {
-    as_administrator(&request, &operators, async |by| {
+    as_administrator(&request, &operators, Right::ChangePlatform, async |by| {
         let mut attributes =
             Attributes::new(read_attributes(&request, payload, &operators, TYPE).await?);
         let key = attributes.require("key", "2 to 63 of a-z, 0-9 and -", |value| {
@@ -54,7 +55,7 @@ pub(crate) async fn create(
 
 /// `GET /admin/v1/tenants`
 pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
-    as_administrator(&request, &operators, async |_| {
+    as_administrator(&request, &operators, Right::ListOwn, async |by| {
         let (page, filters) = query(&request, &["filter[state]"])?;
         let state = match filters.first() {
             Some((_, word)) => Some(TenantState::parse(word).ok_or_else(|| {
@@ -65,7 +66,7 @@ pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> Ht
         let limit = page.size as u64 + 1;
         let tenants = operators
             .admin
-            .list_tenants(TenantId::from_i64(page.after), limit, state)
+            .list_tenants(&by, TenantId::from_i64(page.after), limit, state)
             .await?;
         Ok(page_of(
             &request,
@@ -80,7 +81,7 @@ pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> Ht
 
 /// `GET /admin/v1/tenants/{key}`
 pub(crate) async fn show(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
-    as_administrator(&request, &operators, async |_| {
+    as_administrator(&request, &operators, Right::ReadTenant, async |_| {
         let record = operators.admin.get_tenant(&tenant_key(&request)?).await?;
         Ok(shown(&operators, StatusCode::OK, &record))
     })
@@ -93,7 +94,7 @@ pub(crate) async fn change(
     payload: Payload,
     operators: Data<Operators>,
 ) -> HttpResponse {
-    as_administrator(&request, &operators, async |by| {
+    as_administrator(&request, &operators, Right::ChangeTenant, async |by| {
         let key = tenant_key(&request)?;
         let mut attributes =
             Attributes::new(read_attributes(&request, payload, &operators, TYPE).await?);
@@ -116,7 +117,7 @@ pub(crate) async fn change(
 
 /// `POST /admin/v1/tenants/{key}/suspend`
 pub(crate) async fn suspend(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
-    as_administrator(&request, &operators, async |by| {
+    as_administrator(&request, &operators, Right::ChangePlatform, async |by| {
         let record = operators
             .admin
             .suspend_tenant(&by, &tenant_key(&request)?)
@@ -128,7 +129,7 @@ pub(crate) async fn suspend(request: HttpRequest, operators: Data<Operators>) ->
 
 /// `POST /admin/v1/tenants/{key}/resume`
 pub(crate) async fn resume(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
-    as_administrator(&request, &operators, async |by| {
+    as_administrator(&request, &operators, Right::ChangePlatform, async |by| {
         let record = operators
             .admin
             .resume_tenant(&by, &tenant_key(&request)?)
@@ -140,7 +141,7 @@ pub(crate) async fn resume(request: HttpRequest, operators: Data<Operators>) -> 
 
 /// `DELETE /admin/v1/tenants/{key}`
 pub(crate) async fn delete(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
-    as_administrator(&request, &operators, async |by| {
+    as_administrator(&request, &operators, Right::ChangePlatform, async |by| {
         operators
             .admin
             .delete_tenant(&by, &tenant_key(&request)?)

@@ -9,13 +9,14 @@ use super::super::error_document::Refusal;
 use super::document::{Attributes, list as page_of, one, query, text};
 use super::{Operators, as_administrator, read_attributes, tenant_key};
 use crate::domain::ids::UserId;
+use crate::domain::role::Right;
 use crate::domain::user_status::UserStatus;
 use crate::store::moderation::UserChange;
 use crate::store::users::User;
 
 /// `GET /admin/v1/tenants/{key}/users`
 pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
-    as_administrator(&request, &operators, async |_| {
+    as_administrator(&request, &operators, Right::ReadTenant, async |_| {
         let key = tenant_key(&request)?;
         let (page, _) = query(&request, &[])?;
         let limit = page.size as u64 + 1;
@@ -40,7 +41,7 @@ pub(crate) async fn change(
     payload: Payload,
     operators: Data<Operators>,
 ) -> HttpResponse {
-    as_administrator(&request, &operators, async |by| {
+    as_administrator(&request, &operators, Right::ChangeTenant, async |by| {
         let key = tenant_key(&request)?;
         let id = request.match_info().get("id").and_then(UserId::parse);
         let id = id.ok_or(Refusal::NotFound { what: "user" })?;

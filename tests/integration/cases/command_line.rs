@@ -17,7 +17,7 @@ use tokio::process::Command;
 use crate::harness::client::{Request, admin, register};
 use crate::harness::database::{Backend, TestDatabase};
 use crate::harness::server::{Server, ServerOptions};
-use crate::harness::tenants;
+use crate::harness::tenants::{self, Placement, create_tenant};
 
 on_all_databases!(
     migrating_twice_is_migrating_once,
@@ -541,12 +541,12 @@ async fn a_token_comes_from_the_environment_a_file_or_standard_input_and_never_a
 #[tokio::test]
 async fn an_administrators_token_is_shown_once_and_kept_as_a_hash() {
     let server = Server::start(ServerOptions::new()).await;
-    let create = async |name: &str| {
-        let (status, stdout, stderr) = server
-            .command(&["admin", "token", "create", "--name", name])
-            .await;
+    let create_as = async |name: &str, more: &[&str]| {
+        let arguments = [&["admin", "token", "create", "--name", name], more].concat();
+        let (status, stdout, stderr) = server.command(&arguments).await;
         (status.code(), stdout.trim().to_owned(), stderr)
     };
+    let create = async |name: &str| create_as(name, &[]).await;
     let (code, token, stderr) = create("Ada").await;
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
     let secret = token
@@ -583,6 +583,29 @@ async fn an_administrators_token_is_shown_once_and_kept_as_a_hash() {
     let mut names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["Ada", "Grace", "test"]);
+
+    create_tenant(&server, "acme", Placement::Own, json!({})).await;
+    for (name, more, status) in [
+        ("reads", &["--role", "auditor"] as &[&str], 403),
+        ("ours", &["--role", "tenant", "--tenant", "acme"], 200),
+    ] {
+        let (code, token, stderr) = create_as(name, more).await;
+        assert_eq!(code, Some(0), "{stderr}");
+        let body = json!({"data": {"type": "tenants", "attributes": {"name": name}}});
+        let change = Request::new("PATCH", "/admin/v1/tenants/acme")
+            .header("Authorization", format!("Bearer {token}"))
+            .json(&body);
+        assert_eq!(change.send(server.admin()).await.status, status, "{name}");
+    }
+    for more in [
+        &["--role", "tenant"] as &[&str],
+        &["--role", "tenant", "--tenant", "nobody"],
+        &["--role", "auditor", "--tenant", "acme"],
+        &["--role", "root"],
+    ] {
+        let (code, stdout, stderr) = create_as("Eve", more).await;
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{more:?}: {stderr}");
+    }
     // There is no administrator until somebody makes one.
     let fresh = TempDir::new().expect("a folder");
     let environment = [("ENROLL__DATA__DIR", fresh.path().to_str().expect("UTF-8"))];

@@ -27,6 +27,7 @@ mod pressure;
 mod races;
 mod readme;
 mod residents;
+mod roles;
 mod sessions;
 mod simulate;
 mod sms;

@@ -1,0 +1,78 @@
+//! `/admin/v1/audit`: who did what.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Value, json};
+
+use super::super::error_document::Refusal;
+use super::document::{list as page_of, query};
+use super::{Operators, as_administrator, unprocessable};
+use crate::clock::Timestamp;
+use crate::domain::ids::AuditEntryId;
+use crate::domain::role::Right;
+use crate::domain::tenant_key::TenantKey;
+use crate::store::audit::{AuditFilter, AuditLine};
+
+const FILTERS: [&str; 5] = [
+    "filter[tenant]",
+    "filter[administrator]",
+    "filter[action]",
+    "filter[since]",
+    "filter[until]",
+];
+
+/// `GET /admin/v1/audit`
+pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
+    as_administrator(&request, &operators, Right::ListOwn, async |by| {
+        let (page, filters) = query(&request, &FILTERS)?;
+        let mut tenant = None;
+        let mut filter = AuditFilter::default();
+        for (name, value) in filters {
+            match name.as_str() {
+                "filter[tenant]" => {
+                    let key = TenantKey::parse(&value);
+                    tenant = Some(key.ok_or(Refusal::NotFound { what: "tenant" })?);
+                }
+                "filter[administrator]" => filter.administrator = Some(value),
+                "filter[action]" => filter.action = Some(value),
+                "filter[since]" => filter.since = Some(time(&name, &value)?),
+                _ => filter.until = Some(time(&name, &value)?),
+            }
+        }
+        let after = AuditEntryId::from_i64(page.after);
+        let limit = page.size as u64 + 1;
+        let lines = operators
+            .admin
+            .list_audit(&by, tenant.as_ref(), filter, after, limit)
+            .await?;
+        Ok(page_of(
+            &request,
+            &page,
+            lines,
+            |line| line.id.as_i64(),
+            resource,
+        ))
+    })
+    .await
+}
+
+fn time(name: &str, value: &str) -> Result<Timestamp, Refusal> {
+    Timestamp::parse_rfc3339(value)
+        .ok_or_else(|| unprocessable("", &format!("{name} must be a date and time (RFC 3339)")))
+}
+
+fn resource(line: &AuditLine) -> Value {
+    json!({
+        "type": "audit",
+        "id": line.id.to_string(),
+        "attributes": {
+            "at": line.at.to_rfc3339(0),
+            "administrator": line.administrator,
+            "action": line.action,
+            "tenant_id": line.tenant.map(|tenant| tenant.to_string()),
+            "subject": line.subject,
+            "before": line.before,
+            "after": line.after,
+        },
+    })
+}
