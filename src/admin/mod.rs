@@ -17,12 +17,14 @@ mod list_audit;
 mod list_users;
 mod pressure;
 mod read_settings;
+mod settings_versions;
 
 pub use self::administrators::RoleRequest;
 pub use self::authenticate::{AdministratorToken, create_administrator};
 pub use self::change_tenant::TenantUpdate;
 pub use self::create_tenant::{PlacementRequest, TenantRequest};
 pub use self::invites::InviteRequest;
+pub use self::settings_versions::SettingsDifference;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;

@@ -74,6 +74,9 @@ const PATTERNS: &[&str] = &[
     "/admin/v1/tenants/{key}/suspend",
     "/admin/v1/tenants/{key}/resume",
     "/admin/v1/tenants/{key}/pressure",
+    "/admin/v1/tenants/{key}/settings",
+    "/admin/v1/tenants/{key}/settings/{version}",
+    "/admin/v1/tenants/{key}/settings/{version}/restore",
     "/admin/v1/tenants/{key}/users",
     "/admin/v1/tenants/{key}/users/{id}",
     "/admin/v1/tenants/{key}/invites",
@@ -239,6 +242,18 @@ pub(super) fn operators(app: &mut ServiceConfig) {
         .service(
             only("/admin/v1/tenants/{key}/pressure", "GET")
                 .route(web::get().to(admin::pressure::show)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/settings", "GET")
+                .route(web::get().to(admin::settings_versions::list)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/settings/{version}", "GET")
+                .route(web::get().to(admin::settings_versions::show)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/settings/{version}/restore", "POST")
+                .route(web::post().to(admin::settings_versions::restore)),
         )
         .service(
             only("/admin/v1/tenants/{key}/users", "GET").route(web::get().to(admin::users::list)),

@@ -32,6 +32,7 @@ pub mod saved_answers;
 pub mod schema;
 pub mod sessions;
 pub mod settings;
+pub mod settings_versions;
 pub mod share;
 pub mod signing_keys;
 pub mod sms_codes;

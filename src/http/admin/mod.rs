@@ -5,6 +5,7 @@ pub(super) mod audit;
 mod document;
 pub(super) mod invites;
 pub(super) mod pressure;
+pub(super) mod settings_versions;
 pub(super) mod tenants;
 pub(super) mod users;
 

@@ -176,7 +176,11 @@ fn placement(value: Value) -> Option<PlacementRequest> {
     }
 }
 
-fn shown(operators: &Operators, status: StatusCode, record: &TenantRecord) -> HttpResponse {
+pub(super) fn shown(
+    operators: &Operators,
+    status: StatusCode,
+    record: &TenantRecord,
+) -> HttpResponse {
     let warnings: Vec<Value> = record
         .settings
         .warnings()

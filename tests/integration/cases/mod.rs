@@ -29,6 +29,7 @@ mod readme;
 mod residents;
 mod roles;
 mod sessions;
+mod settings_versions;
 mod simulate;
 mod sms;
 mod store;

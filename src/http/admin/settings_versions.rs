@@ -1,0 +1,102 @@
+//! `/admin/v1/tenants/{key}/settings`: the versions of a tenant's settings.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Value, json};
+
+use super::super::error_document::Refusal;
+use super::document::{list as page_of, one, query};
+use super::tenants::shown;
+use super::{Operators, as_administrator, tenant_key, unprocessable};
+use crate::domain::role::Right;
+use crate::store::settings_versions::SettingsVersion;
+
+const TYPE: &str = "settings";
+
+/// `GET /admin/v1/tenants/{key}/settings`
+pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
+    as_administrator(&request, &operators, Right::ReadTenant, async |_| {
+        let key = tenant_key(&request)?;
+        let (page, _) = query(&request, &[])?;
+        let after = i32::try_from(page.after).unwrap_or(i32::MAX);
+        let limit = page.size as u64 + 1;
+        let versions = operators.admin.list_settings_versions(&key, after, limit);
+        Ok(page_of(
+            &request,
+            &page,
+            versions.await?,
+            |version| version.version.into(),
+            |version| resource(version, json!({})),
+        ))
+    })
+    .await
+}
+
+/// `GET /admin/v1/tenants/{key}/settings/{version}`
+pub(crate) async fn show(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
+    as_administrator(&request, &operators, Right::ReadTenant, async |_| {
+        let key = tenant_key(&request)?;
+        let version = named_version(&request)?;
+        let (_, asked) = query(&request, &["against"])?;
+        let against = asked
+            .first()
+            .map(|(_, value)| parse(value).ok_or_else(wrong));
+        let against = against.transpose()?;
+        let found = operators.admin.get_settings_version(&key, version, against);
+        let (version, settings, differences) = found.await?;
+        let mut more = json!({ "settings": settings.masked() });
+        if let (Some(against), Some(more)) = (against, more.as_object_mut()) {
+            let differences = differences.iter().map(|difference| {
+                json!({
+                    "path": difference.path,
+                    "before": difference.before,
+                    "after": difference.after,
+                })
+            });
+            more.insert("against".to_owned(), against.into());
+            more.insert("differences".to_owned(), differences.collect());
+        }
+        Ok(one(StatusCode::OK, resource(&version, more)))
+    })
+    .await
+}
+
+/// `POST /admin/v1/tenants/{key}/settings/{version}/restore`
+pub(crate) async fn restore(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
+    as_administrator(&request, &operators, Right::ChangeTenant, async |by| {
+        let key = tenant_key(&request)?;
+        let version = named_version(&request)?;
+        let restored = operators.admin.restore_settings(&by, &key, version);
+        Ok(shown(&operators, StatusCode::OK, &restored.await?))
+    })
+    .await
+}
+
+fn named_version(request: &HttpRequest) -> Result<i32, Refusal> {
+    let version = request.match_info().get("version").and_then(parse);
+    version.ok_or(Refusal::NotFound {
+        what: "settings version",
+    })
+}
+
+fn parse(text: &str) -> Option<i32> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| plain)
+}
+
+fn wrong() -> Refusal {
+    unprocessable("", "against must be the number of a version")
+}
+
+fn resource(version: &SettingsVersion, more: Value) -> Value {
+    let mut attributes = json!({
+        "version": version.version,
+        "changed_by": version.changed_by,
+        "created_at": version.created_at.to_rfc3339(0),
+    });
+    if let (Some(attributes), Value::Object(more)) = (attributes.as_object_mut(), more) {
+        attributes.extend(more);
+    }
+    json!({ "type": TYPE, "id": version.version.to_string(), "attributes": attributes })
+}
