@@ -79,6 +79,7 @@ const PATTERNS: &[&str] = &[
     "/admin/v1/tenants/{key}/settings/{version}/restore",
     "/admin/v1/tenants/{key}/users",
     "/admin/v1/tenants/{key}/users/{id}",
+    "/admin/v1/tenants/{key}/users/{id}/end-sessions",
     "/admin/v1/tenants/{key}/invites",
     "/admin/v1/tenants/{key}/invites/{code}",
 ];
@@ -259,8 +260,13 @@ pub(super) fn operators(app: &mut ServiceConfig) {
             only("/admin/v1/tenants/{key}/users", "GET").route(web::get().to(admin::users::list)),
         )
         .service(
-            only("/admin/v1/tenants/{key}/users/{id}", "PATCH")
+            only("/admin/v1/tenants/{key}/users/{id}", "GET, PATCH")
+                .route(web::get().to(admin::users::show))
                 .route(web::patch().to(admin::users::change)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/users/{id}/end-sessions", "POST")
+                .route(web::post().to(admin::users::end_sessions)),
         )
         .service(
             only("/admin/v1/tenants/{key}/invites", "GET, POST")

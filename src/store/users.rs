@@ -2,8 +2,8 @@
 
 use entity::tenant::user;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select, sea_query::UnionType,
+    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Select, sea_query::Expr, sea_query::UnionType,
 };
 use secrecy::SecretString;
 
@@ -188,6 +188,27 @@ impl NameLookup {
     }
 }
 
+/// Which users are asked for; what is `None` is any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserFilter {
+    /// Of this standing.
+    pub status: Option<UserStatus>,
+    /// Whose canonical name begins with one of these; nobody's does with none.
+    pub name_begins: Option<Vec<String>>,
+}
+
+/// A range for each beginning, which an index serves. No name holds the last code point of Unicode.
+fn any_begins_with(beginnings: &[String]) -> Condition {
+    let nobody = Condition::any().add(Expr::val(1).eq(0));
+    beginnings.iter().fold(nobody, |any, beginning| {
+        let name = user::Column::Username;
+        any.add(
+            name.gte(beginning)
+                .and(name.lt(format!("{beginning}\u{10FFFF}"))),
+        )
+    })
+}
+
 impl TenantDb {
     /// The user with this number.
     ///
@@ -223,12 +244,21 @@ impl TenantDb {
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn list_users(&self, after: UserId, limit: u64) -> Result<Vec<User>, StoreError> {
+    pub async fn list_users(
+        &self,
+        filter: &UserFilter,
+        after: UserId,
+        limit: u64,
+    ) -> Result<Vec<User>, StoreError> {
+        let beginnings = filter.name_begins.as_deref();
         self.connection
             .within("list_users", async {
                 let reader = self.reader().await?;
                 let rows = self
-                    .users()
+                    .users_of(filter.status)
+                    .apply_if(beginnings, |users, forms| {
+                        users.filter(any_begins_with(forms))
+                    })
                     .filter(user::Column::Id.gt(after.as_i64()))
                     .order_by_asc(user::Column::Id)
                     .limit(limit)

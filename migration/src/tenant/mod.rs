@@ -10,3 +10,4 @@ pub(crate) mod m20261122_000007_create_proofs;
 pub(crate) mod m20261122_000008_create_counters;
 pub(crate) mod m20261122_000009_create_tenant_audit;
 pub(crate) mod m20261125_000010_index_union_ids;
+pub(crate) mod m20261125_000011_index_user_status;

@@ -5,9 +5,10 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
+use super::super::answer::document;
 use super::super::error_document::Refusal;
 use super::document::{Attributes, list as page_of, one, query, text};
-use super::{Operators, as_administrator, read_attributes, tenant_key};
+use super::{Operators, as_administrator, read_attributes, tenant_key, unprocessable};
 use crate::domain::ids::UserId;
 use crate::domain::role::Right;
 use crate::domain::user_status::UserStatus;
@@ -18,11 +19,22 @@ use crate::store::users::User;
 pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ReadTenant, async |_| {
         let key = tenant_key(&request)?;
-        let (page, _) = query(&request, &[])?;
+        let (page, filters) = query(&request, &["filter[status]", "filter[username]"])?;
+        let (mut status, mut name) = (None, None);
+        for (filter, value) in &filters {
+            if filter == "filter[status]" {
+                let named = named_status(value);
+                let wrong = || unprocessable("", &format!("filter[status] must be {STATUSES}"));
+                status = Some(named.ok_or_else(wrong)?);
+            } else {
+                name = Some(value.as_str());
+            }
+        }
+        let after = UserId::from_i64(page.after);
         let limit = page.size as u64 + 1;
         let users = operators
             .admin
-            .list_users(&key, UserId::from_i64(page.after), limit)
+            .list_users(&key, status, name, after, limit)
             .await?;
         Ok(page_of(
             &request,
@@ -35,6 +47,32 @@ pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> Ht
     .await
 }
 
+/// `GET /admin/v1/tenants/{key}/users/{id}`
+pub(crate) async fn show(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
+    as_administrator(&request, &operators, Right::ReadTenant, async |_| {
+        let (key, id) = (tenant_key(&request)?, named_user(&request)?);
+        let user = operators.admin.get_user(&key, id).await?;
+        Ok(one(StatusCode::OK, resource(&user)))
+    })
+    .await
+}
+
+/// `POST /admin/v1/tenants/{key}/users/{id}/end-sessions`
+pub(crate) async fn end_sessions(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
+    as_administrator(&request, &operators, Right::ChangeTenant, async |by| {
+        let (key, id) = (tenant_key(&request)?, named_user(&request)?);
+        let ended = operators.admin.end_sessions(&by, &key, id).await?;
+        let body = json!({ "meta": { "ended": ended } });
+        Ok(document(StatusCode::OK, body.to_string().into_bytes()))
+    })
+    .await
+}
+
+fn named_user(request: &HttpRequest) -> Result<UserId, Refusal> {
+    let id = request.match_info().get("id").and_then(UserId::parse);
+    id.ok_or(Refusal::NotFound { what: "user" })
+}
+
 /// `PATCH /admin/v1/tenants/{key}/users/{id}`
 pub(crate) async fn change(
     request: HttpRequest,
@@ -42,9 +80,7 @@ pub(crate) async fn change(
     operators: Data<Operators>,
 ) -> HttpResponse {
     as_administrator(&request, &operators, Right::ChangeTenant, async |by| {
-        let key = tenant_key(&request)?;
-        let id = request.match_info().get("id").and_then(UserId::parse);
-        let id = id.ok_or(Refusal::NotFound { what: "user" })?;
+        let (key, id) = (tenant_key(&request)?, named_user(&request)?);
         let mut attributes =
             Attributes::new(read_attributes(&request, payload, &operators, TYPE).await?);
         let change = UserChange {

@@ -1006,6 +1006,8 @@ const ROUTES: &[(&str, &str)] = &[
     ("POST", "/admin/v1/administrators"),
     ("DELETE", "/admin/v1/administrators/1"),
     ("GET", "/admin/v1/audit"),
+    ("GET", "/admin/v1/tenants/acme/users/1"),
+    ("POST", "/admin/v1/tenants/acme/users/1/end-sessions"),
     ("GET", "/admin/v1/tenants/acme/settings"),
     ("GET", "/admin/v1/tenants/acme/settings/1"),
     ("POST", "/admin/v1/tenants/acme/settings/1/restore"),

@@ -36,4 +36,5 @@ mod store;
 mod store_together;
 mod threats_doc;
 mod tokens;
+mod user_search;
 mod wechat;

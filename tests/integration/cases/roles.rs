@@ -87,6 +87,7 @@ async fn each_role_does_what_the_table_says_and_no_more(backend: Backend) {
         "/tenants/acme/users/{}",
         users["data"][0]["id"].as_str().expect("an id")
     );
+    let end_sessions = format!("{user}/end-sessions");
     let listed = ground.get(server.token(), "/administrators").await;
     let of_beta = listed["data"]
         .as_array()
@@ -128,6 +129,8 @@ async fn each_role_does_what_the_table_says_and_no_more(backend: Backend) {
         ),
         ("GET", "/tenants/acme/pressure", None, [404, 200, 200, 200]),
         ("GET", "/tenants/acme/users", None, [404, 200, 200, 200]),
+        ("GET", &user, None, [404, 200, 200, 200]),
+        ("POST", &end_sessions, None, [404, 200, 403, 200]),
         ("PATCH", &user, Some(&change), [404, 200, 403, 200]),
         ("GET", "/tenants/acme/invites", None, [404, 200, 200, 200]),
         (
