@@ -145,7 +145,15 @@ async fn a_full_line_for_hashes_refuses_before_the_database_is_asked() {
     let settings = with_limits(json!({"hash_waiting": 1}));
     create_tenant(&server, "acme", Placement::Own, settings).await;
     register(&server, "acme", ada("old")).await.expect(200);
-    let calls = begun(&server, "acme", &["one", "two"]).await;
+    let begun_hashes = async || metric(&server, "enroll_hash_wait_seconds_count", "").await;
+    let before = begun_hashes().await;
+    let mut calls = begun(&server, "acme", &["one"]).await;
+    // While it waits itself, the next would find no place.
+    until("the first is at work", async || {
+        (begun_hashes().await > before).then_some(())
+    })
+    .await;
+    calls.extend(begun(&server, "acme", &["two"]).await);
     until("the line is full", async || {
         let now = pressure(&server, "acme").await;
         (resource(&now, "hash_queue")["in_use"] == 1).then_some(())
