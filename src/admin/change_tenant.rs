@@ -28,8 +28,8 @@ impl Admin {
     /// Changes the tenant. Its own administrators leave alone what weighs on others: host names and limits.
     ///
     /// # Errors
-    /// [`AdminError::Forbidden`], [`AdminError::Settings`] with every fault of the new settings, [`AdminError::VersionMovedOn`],
-    /// [`AdminError::HostTaken`], [`AdminError::NotFound`].
+    /// [`AdminError::Forbidden`], [`AdminError::Settings`] with every fault of the new settings,
+    /// [`AdminError::VersionMovedOn`], [`AdminError::HostTaken`], [`AdminError::NotFound`].
     pub async fn change_tenant(
         &self,
         by: &Administrator,

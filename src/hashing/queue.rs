@@ -4,10 +4,10 @@
 //! jobs cost the same, so the deficit is a count), first come, first served within a tenant. However many passwords one
 //! tenant sends, another waits for one round; and a tenant that comes anew has its first turns before all who were there,
 //! then its place in the round, which it keeps until its next turn even if it wants nothing (after fq_codel's new flows,
-//! RFC 8290, section 4.2: nobody gains by coming again and again). Two such rounds, one for logins and one for registrations: while both have
-//! work, every fourth turn is a login's, so that a flood of one leaves room for the other; a newcomer of the one goes
-//! before those of the other who were there, but no two in a row. Refused: one line with quotas,
-//! in which a quiet tenant's password still stands behind a hundred others.
+//! RFC 8290, section 4.2: nobody gains by coming again and again). Two such rounds, one for logins and one for
+//! registrations: while both have work, every fourth turn is a login's, so that a flood of one leaves room for the other;
+//! a newcomer of the one goes before those of the other who were there, but no two in a row. Refused: one line with
+//! quotas, in which a quiet tenant's password still stands behind a hundred others.
 //!
 //! Bounds: so many jobs in all, so many of one tenant. Callers who left are taken out when room is wanted.
 

@@ -1,4 +1,5 @@
-//! One registration, in order: token, open, room in the hash queue, invite, words, fields, name, captcha, proofs, hash, one transaction, answer.
+//! One registration, in order: token, open, room in the hash queue, invite, words, fields, name, captcha, proofs, hash,
+//! one transaction, answer.
 //!
 //! The order of refusals is the contract's (section 2.5); the order of work is ours: whatever is cheap and refuses comes
 //! before the hash, and the hash comes before the transaction.
