@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 use super::engine::{PasswordHash, Verified};
 use super::pool::HashRefusal;
 use crate::domain::ids::TenantId;
+use crate::domain::tenant_settings::Limits;
 
 /// On whose behalf a password is worked on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,19 @@ pub struct Customer {
     pub most_waiting: Option<NonZeroU32>,
     /// What the password is for.
     pub purpose: Purpose,
+}
+
+impl Customer {
+    /// The tenant as its limits make it.
+    #[must_use]
+    pub const fn new(tenant: TenantId, limits: &Limits, purpose: Purpose) -> Self {
+        Self {
+            tenant,
+            weight: limits.hash_weight,
+            most_waiting: limits.hash_waiting,
+            purpose,
+        }
+    }
 }
 
 /// What a password is worked on for.

@@ -86,12 +86,7 @@ impl TenantRules {
     /// The tenant as the hash pool knows it.
     #[must_use]
     pub fn customer(&self, purpose: Purpose) -> Customer {
-        Customer {
-            tenant: self.id,
-            weight: self.settings.limits.hash_weight,
-            most_waiting: self.settings.limits.hash_waiting,
-            purpose,
-        }
+        Customer::new(self.id, &self.settings.limits, purpose)
     }
 
     /// Life of an access token.

@@ -401,7 +401,7 @@ impl Directory {
         let (call, permit) = self.enter_checked(tenant, standing, check).await?;
         if comes_first(tenant, &request) && request.registration.password.is_some() {
             // As the pipeline would: in a flood, a hop to the actor's thread and back is most of what a refusal costs.
-            let customer = customer(tenant, Purpose::Registration);
+            let customer = customer(tenant);
             let room = call
                 .live
                 .bulkheads
@@ -553,15 +553,10 @@ fn comes_first(tenant: &Tenant, request: &RegistrationRequest) -> bool {
     open && request.access_token.is_none() && request.idempotency_key.is_none()
 }
 
-/// The tenant as the hash pool knows it.
-fn customer(tenant: &Tenant, purpose: Purpose) -> Customer {
+/// The tenant as the hash pool knows it when it registers somebody.
+fn customer(tenant: &Tenant) -> Customer {
     let limits = &tenant.record.settings.limits;
-    Customer {
-        tenant: tenant.record.id,
-        weight: limits.hash_weight,
-        most_waiting: limits.hash_waiting,
-        purpose,
-    }
+    Customer::new(tenant.record.id, limits, Purpose::Registration)
 }
 
 /// Asks the limiters at the door.

@@ -1,7 +1,6 @@
 //! How hard a tenant presses on what bounds it, as this process sees it.
 
 use super::{Directory, customer};
-use crate::hashing::Purpose;
 use crate::pressure::Resource;
 use crate::tenant::names::Tenant;
 
@@ -31,7 +30,7 @@ impl Directory {
         });
         let live = slot.live().filter(|live| live.address.connected());
         if let Some(live) = &live {
-            let customer = customer(tenant, Purpose::Registration);
+            let customer = customer(tenant);
             let bulkheads = &live.bulkheads;
             resources.push(bulkheads.hashing.resource(&customer));
             resources.push(bulkheads.database.resource());
