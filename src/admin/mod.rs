@@ -24,7 +24,6 @@ pub use self::authenticate::{AdministratorToken, create_administrator};
 pub use self::change_tenant::TenantUpdate;
 pub use self::create_tenant::{PlacementRequest, TenantRequest};
 pub use self::invites::InviteRequest;
-pub use self::settings_versions::SettingsDifference;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;

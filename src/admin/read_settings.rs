@@ -1,19 +1,16 @@
 //! Reads settings as an administrator sent them: seals their secrets for the tenant, then checks the whole.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::Admin;
 use super::error::AdminError;
 use crate::clock::NoEntropy;
 use crate::domain::ids::TenantId;
-use crate::domain::sealed::{self, SEALED_PREFIX};
+use crate::domain::sealed::{self, SealedText};
 use crate::domain::tenant_settings::{
-    MASK, SECRETS, SettingsFault, TenantSettings, merged, value_at,
+    MASK, SECRETS, SettingsFault, TenantSettings, merged, secret_fault, value_at,
 };
-
-/// Most bytes of a secret; those of providers have 16 to 64.
-const MAX_SECRET_BYTES: usize = 512;
 
 impl Admin {
     /// The first settings of a tenant.
@@ -25,11 +22,12 @@ impl Admin {
         tenant: TenantId,
         mut sent: Value,
     ) -> Result<TenantSettings, AdminError> {
-        let faults = self.seal_secrets(tenant, &mut sent)?;
+        let faults = self.seal_secrets(tenant, &mut sent, &mut Value::Null)?;
         checked(&sent, faults)
     }
 
-    /// The current settings with a merge patch over them. The mask in place of a secret leaves the secret as it is.
+    /// The current settings with a merge patch over them. The mask in place of a secret leaves the secret as it is, and so
+    /// does the secret itself: sealed anew it would look like a change.
     ///
     /// # Errors
     /// [`AdminError::Settings`] with every fault.
@@ -39,12 +37,12 @@ impl Admin {
         current: &TenantSettings,
         patch: &Value,
     ) -> Result<TenantSettings, AdminError> {
-        let mut patch = patch.clone();
-        let faults = self.seal_secrets(tenant, &mut patch)?;
-        let current = serde_json::to_value(current).map_err(|error| {
+        let mut current = serde_json::to_value(current).map_err(|error| {
             tracing::error!(%error, "settings do not serialise");
             AdminError::Internal
         })?;
+        let mut patch = patch.clone();
+        let faults = self.seal_secrets(tenant, &mut patch, &mut current)?;
         checked(&merged(&current, &patch), faults)
     }
 
@@ -54,6 +52,7 @@ impl Admin {
         &self,
         tenant: TenantId,
         settings: &mut Value,
+        current: &mut Value,
     ) -> Result<Vec<SettingsFault>, NoEntropy> {
         let mut faults = Vec::new();
         for path in SECRETS {
@@ -74,6 +73,12 @@ impl Admin {
                     SecretString::from("-")
                 }
             };
+            if let Some(kept) = self.sealed_already(tenant, path, current, &plain) {
+                if let Some(place) = value_at(settings, path) {
+                    *place = kept.as_str().into();
+                }
+                continue;
+            }
             let nonce = self.entropy.bytes::<12>()?;
             let sealed = sealed::seal(&self.master_key, nonce, tenant, path, &plain);
             if let (Some(place), Some(sealed)) = (value_at(settings, path), sealed) {
@@ -81,6 +86,19 @@ impl Admin {
             }
         }
         Ok(faults)
+    }
+
+    /// The sealed form of this secret, if it is the one that stands there now.
+    fn sealed_already(
+        &self,
+        tenant: TenantId,
+        path: &str,
+        current: &mut Value,
+        plain: &SecretString,
+    ) -> Option<SealedText> {
+        let sealed = SealedText::parse(value_at(current, path)?.as_str()?)?;
+        let opened = sealed::open(&self.master_key, tenant, path, &sealed)?;
+        (opened.expose_secret() == plain.expose_secret()).then_some(sealed)
     }
 }
 
@@ -93,16 +111,6 @@ fn checked(settings: &Value, mut faults: Vec<SettingsFault>) -> Result<TenantSet
             Err(AdminError::Settings(faults))
         }
     }
-}
-
-/// Why a text cannot be a secret. A sealed text is never taken: it would be another tenant's or setting's, or made up.
-fn secret_fault(text: &str) -> Option<&'static str> {
-    if text.starts_with(SEALED_PREFIX) {
-        return Some("must be the secret itself, not a sealed text");
-    }
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
-    let is_fine = is_plain && (1..=MAX_SECRET_BYTES).contains(&text.len());
-    (!is_fine).then_some("must have 1 to 512 ASCII letters, digits and signs")
 }
 
 fn remove(settings: &mut Value, path: &str) {

@@ -1,26 +1,15 @@
-//! Lists, shows and compares the versions of a tenant's settings, and goes back to one.
+//! Lists, shows and compares the versions of a tenant's settings, goes back to one, and tells what a change would come to.
 
 use serde_json::Value;
 
 use super::Admin;
 use super::error::AdminError;
 use crate::domain::tenant_key::TenantKey;
-use crate::domain::tenant_settings::TenantSettings;
+use crate::domain::tenant_settings::{SettingsDifference, TenantSettings};
 use crate::store::administrators::Administrator;
 use crate::store::audit::Audit;
 use crate::store::settings_versions::SettingsVersion;
 use crate::store::tenants::{TenantChange, TenantRecord};
-
-/// One setting that differs between two versions. Secrets are masked, and told to differ all the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettingsDifference {
-    /// Dotted, as `registration.open`.
-    pub path: String,
-    /// In the version compared with.
-    pub before: Value,
-    /// In the version compared.
-    pub after: Value,
-}
 
 impl Admin {
     /// At most `limit` versions after `after`.
@@ -55,10 +44,26 @@ impl Admin {
         };
         let (shown, settings) = find(version).await?;
         let differences = match against {
-            Some(against) => differences(&find(against).await?.1, &settings),
+            Some(against) => settings.differences_from(&find(against).await?.1),
             None => Vec::new(),
         };
         Ok((shown, settings, differences))
+    }
+
+    /// What a merge patch of the settings, with secrets in clear, would come to: the tenant as it stands, its settings as they
+    /// would be, and how those differ. Nothing changes.
+    ///
+    /// # Errors
+    /// [`AdminError::Settings`] with every fault of the new settings, [`AdminError::NotFound`].
+    pub async fn preview_settings(
+        &self,
+        key: &TenantKey,
+        patch: &Value,
+    ) -> Result<(TenantRecord, TenantSettings, Vec<SettingsDifference>), AdminError> {
+        let tenant = self.get_tenant(key).await?;
+        let settings = self.patched_settings(tenant.id, &tenant.settings, patch)?;
+        let differences = settings.differences_from(&tenant.settings);
+        Ok((tenant, settings, differences))
     }
 
     /// Makes the settings what they were in an earlier version, as a new version. They must still be good; and a tenant's
@@ -97,46 +102,5 @@ impl Admin {
             .await?;
         self.directory.changed(&record).await;
         Ok(record)
-    }
-}
-
-/// What differs, in the order of the settings. Lists are compared as a whole.
-fn differences(before: &TenantSettings, after: &TenantSettings) -> Vec<SettingsDifference> {
-    let stored = |settings: &TenantSettings| serde_json::to_value(settings).unwrap_or_default();
-    let mut found = Vec::new();
-    let sides = [before, after].map(|settings| (stored(settings), settings.masked()));
-    let [(old, old_shown), (new, new_shown)] = &sides;
-    compare("", [old, new], [old_shown, new_shown], &mut found);
-    found
-}
-
-fn compare(
-    path: &str,
-    [old, new]: [&Value; 2],
-    [old_shown, new_shown]: [&Value; 2],
-    found: &mut Vec<SettingsDifference>,
-) {
-    if old == new {
-        return;
-    }
-    let (Value::Object(olds), Value::Object(news)) = (old, new) else {
-        found.push(SettingsDifference {
-            path: path.to_owned(),
-            before: old_shown.clone(),
-            after: new_shown.clone(),
-        });
-        return;
-    };
-    let added = news.keys().filter(|name| !olds.contains_key(*name));
-    for name in olds.keys().chain(added) {
-        let inner = if path.is_empty() {
-            name.clone()
-        } else {
-            format!("{path}.{name}")
-        };
-        let of = |value: &'_ Value| value.get(name).cloned().unwrap_or_default();
-        let (old, new) = (of(old), of(new));
-        let (old_shown, new_shown) = (of(old_shown), of(new_shown));
-        compare(&inner, [&old, &new], [&old_shown, &new_shown], found);
     }
 }

@@ -23,7 +23,7 @@ const DEFAULT_URL: &str = "http://127.0.0.1:9090";
 const MEDIA_TYPE: &str = "application/vnd.api+json";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(60);
-const PAGE_SIZE: &str = "50";
+const PAGE_SIZE: &str = "500";
 
 /// Where the admin API is, and the token for it. The token itself is never an argument.
 #[derive(Args, Clone, Debug)]
@@ -120,6 +120,18 @@ impl AdminClient {
         body: Option<&Value>,
     ) -> Result<Value, CliError> {
         self.send(method, self.url(segments)?, body).await
+    }
+
+    /// The document at these segments; `None` when there is no such thing.
+    ///
+    /// # Errors
+    /// As [`AdminClient::call`].
+    pub async fn find(&self, segments: &[&str]) -> Result<Option<Value>, CliError> {
+        match self.call(Method::GET, segments, None).await {
+            Ok(document) => Ok(Some(document)),
+            Err(CliError::Refused(document)) if document.says("model_not_found") => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// All resources of a collection, page after page.
@@ -268,6 +280,13 @@ pub struct ErrorDocument {
     errors: Vec<ErrorObject>,
 }
 
+impl ErrorDocument {
+    /// Whether this is its one code.
+    fn says(&self, code: &str) -> bool {
+        matches!(self.errors.as_slice(), [only] if only.code == code)
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct ErrorObject {
     status: String,
@@ -411,7 +430,7 @@ pub(super) mod tests {
             .await;
         assert_eq!(found.unwrap(), [json!(1), json!(2), json!(3)]);
         let asked = asked.join().unwrap();
-        let first = "GET /behind/admin/v1/tenants?page%5Bsize%5D=50&filter%5Bstate%5D=active ";
+        let first = "GET /behind/admin/v1/tenants?page%5Bsize%5D=500&filter%5Bstate%5D=active ";
         assert!(asked[0].starts_with(first), "{}", asked[0]);
         assert!(
             asked[1].starts_with("GET /behind/admin/v1/tenants?page%5Bafter%5D=c1 "),

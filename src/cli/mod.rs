@@ -1,10 +1,11 @@
 //! The command line. One command is one file with its arguments (`XArgs`) and `run`.
 //!
-//! Live operations (`tenant`, `invite`, `user`) go through the admin API, so they are checked and audited like any other change.
+//! Live operations (`tenant`, `apply`, `invite`, `user`) go through the admin API, so they are checked and audited like any other change.
 //! Refused: commands that write to the databases behind the server's back. Secrets come from the environment, a file or
 //! standard input, never as arguments, which every user of the machine can read.
 
 pub mod admin;
+pub mod apply;
 pub mod client;
 pub mod demo;
 pub mod hash;
@@ -53,6 +54,8 @@ pub enum Command {
     Admin(admin::AdminArgs),
     /// Create, look at and change tenants of a running server
     Tenant(tenant::TenantArgs),
+    /// Make declared tenants so
+    Apply(apply::ApplyArgs),
     /// Issue, list and revoke a tenant's invite codes
     Invite(invite::InviteArgs),
     /// Measure password hashes on this machine
@@ -74,6 +77,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Migrate(args) => migrate::run(args, config).await,
         Command::Admin(args) => admin::run(args, config).await,
         Command::Tenant(args) => tenant::run(args).await,
+        Command::Apply(args) => apply::run(args).await,
         Command::Invite(args) => invite::run(args).await,
         Command::Hash(args) => hash::run(args, config).await,
         Command::User(args) => user::run(args).await,

@@ -21,6 +21,18 @@ pub fn show(text: &str) -> Result<(), CliError> {
         .map_err(|error| CliError::Io("standard output".into(), error))
 }
 
+/// Writes lines to standard output. They may hold what others wrote, so control characters are escaped.
+///
+/// # Errors
+/// [`CliError::Io`] when standard output is closed.
+pub fn show_lines(lines: &[String]) -> Result<(), CliError> {
+    let lines: Vec<String> = lines
+        .iter()
+        .map(|line| escape_controls(line, &[]))
+        .collect();
+    show(&lines.join("\n"))
+}
+
 /// Writes a line to standard error. It may quote the server, so control characters are escaped.
 pub fn note(text: &str) {
     // Nothing is left to tell when standard error itself is closed.

@@ -15,6 +15,9 @@ use super::master_key::MasterKey;
 /// How every sealed text begins. No secret itself may, so that the two are never taken for each other.
 pub const SEALED_PREFIX: &str = "sealed:";
 
+/// Has the form of a sealed text and opens under no key: where settings are checked before their secrets are sealed.
+pub const STAND_IN: &str = "sealed:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
 /// Version byte, nonce, one byte of cipher text and tag: nothing shorter was made by [`MasterKey::seal`].
 const LEAST_BYTES: usize = 1 + 12 + 1 + 16;
 /// Room for the longest secret that settings take, several times over.
@@ -109,7 +112,7 @@ mod tests {
     use proptest::prelude::*;
     use secrecy::{ExposeSecret, SecretString};
 
-    use super::{SealedText, open, seal};
+    use super::{STAND_IN, SealedText, open, seal};
     use crate::domain::ids::TenantId;
     use crate::domain::master_key::MasterKey;
 
@@ -144,6 +147,12 @@ mod tests {
             sealed()
         );
         assert_eq!(format!("{:?}", sealed()), "SealedText([REDACTED])");
+    }
+
+    #[test]
+    fn the_stand_in_reads_and_never_opens() {
+        let stand_in = SealedText::parse(STAND_IN).unwrap();
+        assert!(open(&key(), tenant(5), PATH, &stand_in).is_none());
     }
 
     #[test]

@@ -75,6 +75,7 @@ const PATTERNS: &[&str] = &[
     "/admin/v1/tenants/{key}/resume",
     "/admin/v1/tenants/{key}/pressure",
     "/admin/v1/tenants/{key}/settings",
+    "/admin/v1/tenants/{key}/settings/preview",
     "/admin/v1/tenants/{key}/settings/{version}",
     "/admin/v1/tenants/{key}/settings/{version}/restore",
     "/admin/v1/tenants/{key}/users",
@@ -247,6 +248,11 @@ pub(super) fn operators(app: &mut ServiceConfig) {
         .service(
             only("/admin/v1/tenants/{key}/settings", "GET")
                 .route(web::get().to(admin::settings_versions::list)),
+        )
+        // Before the versions, of which it is none: of two patterns that fit, the first wins.
+        .service(
+            only("/admin/v1/tenants/{key}/settings/preview", "POST")
+                .route(web::post().to(admin::settings_versions::preview)),
         )
         .service(
             only("/admin/v1/tenants/{key}/settings/{version}", "GET")

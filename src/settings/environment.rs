@@ -26,6 +26,12 @@ pub fn admin_url() -> Option<String> {
     text("ENROLL_ADMIN_URL")
 }
 
+/// The variable that a declared tenant's file names for a secret, unless missing, empty or not Unicode.
+#[must_use]
+pub fn named_secret(name: &str) -> Option<SecretString> {
+    text(name).map(SecretString::from)
+}
+
 /// Where the system keeps temporary folders: what `TMPDIR` names, else the usual place.
 #[must_use]
 pub fn temporary_folder() -> PathBuf {

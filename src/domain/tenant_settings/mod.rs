@@ -2,6 +2,7 @@
 
 mod check;
 mod check_providers;
+mod differences;
 mod providers;
 mod read;
 mod secrets;
@@ -16,14 +17,15 @@ use super::dialect::Dialect;
 use super::language::Language;
 use super::password::CharacterClass;
 
+pub use self::differences::SettingsDifference;
 pub use self::providers::{
     CaptchaRules, CaptchaSettings, SmsRules, SmsSettings, WechatAppSettings, WechatSettings,
 };
 pub use self::read::merged;
-pub use self::secrets::{MASK, SECRETS, value_at};
+pub use self::secrets::{MASK, SECRETS, secret_fault, value_at};
 
 /// The limits that `null` switches off.
-const LIMITS: [&str; 7] = [
+pub const LIMITS: [&str; 7] = [
     "per_address",
     "per_username",
     "per_tenant",

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::TenantSettings;
+use crate::domain::sealed::SEALED_PREFIX;
 
 /// The dotted paths at which a secret stands. What is sealed, masked and kept out of arguments is decided by this list.
 pub const SECRETS: [&str; 9] = [
@@ -32,6 +33,20 @@ impl TenantSettings {
         }
         shown
     }
+}
+
+/// Most bytes of a secret; those of providers have 16 to 64.
+const MAX_SECRET_BYTES: usize = 512;
+
+/// Why a text cannot be a secret. A sealed text is never taken: it would be another tenant's or setting's, or made up.
+#[must_use]
+pub fn secret_fault(text: &str) -> Option<&'static str> {
+    if text.starts_with(SEALED_PREFIX) {
+        return Some("must be the secret itself, not a sealed text");
+    }
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_fine = is_plain && (1..=MAX_SECRET_BYTES).contains(&text.len());
+    (!is_fine).then_some("must have 1 to 512 ASCII letters, digits and signs")
 }
 
 /// What stands at a dotted path.

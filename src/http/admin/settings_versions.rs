@@ -1,15 +1,17 @@
 //! `/admin/v1/tenants/{key}/settings`: the versions of a tenant's settings.
 
 use actix_web::http::StatusCode;
-use actix_web::web::Data;
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
+use super::super::answer::document;
 use super::super::error_document::Refusal;
-use super::document::{list as page_of, one, query};
-use super::tenants::shown;
-use super::{Operators, as_administrator, tenant_key, unprocessable};
+use super::document::{Attributes, list as page_of, one, query};
+use super::tenants::{shown, warnings};
+use super::{Operators, as_administrator, read_attributes, tenant_key, unprocessable};
 use crate::domain::role::Right;
+use crate::domain::tenant_settings::SettingsDifference;
 use crate::store::settings_versions::SettingsVersion;
 
 const TYPE: &str = "settings";
@@ -47,15 +49,8 @@ pub(crate) async fn show(request: HttpRequest, operators: Data<Operators>) -> Ht
         let (version, settings, differences) = found.await?;
         let mut more = json!({ "settings": settings.masked() });
         if let (Some(against), Some(more)) = (against, more.as_object_mut()) {
-            let differences = differences.iter().map(|difference| {
-                json!({
-                    "path": difference.path,
-                    "before": difference.before,
-                    "after": difference.after,
-                })
-            });
             more.insert("against".to_owned(), against.into());
-            more.insert("differences".to_owned(), differences.collect());
+            more.insert("differences".to_owned(), shown_differences(&differences));
         }
         Ok(one(StatusCode::OK, resource(&version, more)))
     })
@@ -71,6 +66,50 @@ pub(crate) async fn restore(request: HttpRequest, operators: Data<Operators>) ->
         Ok(shown(&operators, StatusCode::OK, &restored.await?))
     })
     .await
+}
+
+/// `POST /admin/v1/tenants/{key}/settings/preview`
+pub(crate) async fn preview(
+    request: HttpRequest,
+    payload: Payload,
+    operators: Data<Operators>,
+) -> HttpResponse {
+    as_administrator(&request, &operators, Right::ChangeTenant, async |_| {
+        let key = tenant_key(&request)?;
+        let mut attributes =
+            Attributes::new(read_attributes(&request, payload, &operators, TYPE).await?);
+        let patch = attributes.require("settings", "an object", |value| {
+            value.is_object().then_some(value)
+        });
+        attributes.finish()?;
+        let patch = patch.unwrap_or_default();
+        let (tenant, settings, differences) =
+            operators.admin.preview_settings(&key, &patch).await?;
+        let version = tenant.settings_version;
+        let data = json!({
+            "type": TYPE,
+            "id": version.to_string(),
+            "attributes": {
+                "version": version,
+                "settings": settings.masked(),
+                "differences": shown_differences(&differences),
+            },
+        });
+        let body = json!({ "data": data, "meta": { "warnings": warnings(&settings) } });
+        Ok(document(StatusCode::OK, body.to_string().into_bytes()))
+    })
+    .await
+}
+
+fn shown_differences(differences: &[SettingsDifference]) -> Value {
+    let shown = differences.iter().map(|difference| {
+        json!({
+            "path": difference.path,
+            "before": difference.before,
+            "after": difference.after,
+        })
+    });
+    shown.collect()
 }
 
 fn named_version(request: &HttpRequest) -> Result<i32, Refusal> {

@@ -14,7 +14,7 @@ use crate::domain::host_name::HostName;
 use crate::domain::ids::TenantId;
 use crate::domain::role::Right;
 use crate::domain::tenant_key::TenantKey;
-use crate::domain::tenant_settings::SettingsFault;
+use crate::domain::tenant_settings::{SettingsFault, TenantSettings};
 use crate::session::error::CallError;
 use crate::store::settings::Backend;
 use crate::store::tenants::{Placement, TenantRecord, TenantState};
@@ -181,14 +181,17 @@ pub(super) fn shown(
     status: StatusCode,
     record: &TenantRecord,
 ) -> HttpResponse {
-    let warnings: Vec<Value> = record
-        .settings
-        .warnings()
-        .into_iter()
-        .map(|SettingsFault { path, detail }| json!({ "path": path, "detail": detail }))
-        .collect();
+    let warnings = warnings(&record.settings);
     let body = json!({ "data": resource(operators, record), "meta": { "warnings": warnings } });
     document(status, body.to_string().into_bytes())
+}
+
+/// What weakens the tenant, as `meta.warnings` shows it.
+pub(super) fn warnings(settings: &TenantSettings) -> Value {
+    let found = settings.warnings().into_iter();
+    found
+        .map(|SettingsFault { path, detail }| json!({ "path": path, "detail": detail }))
+        .collect()
 }
 
 fn resource(operators: &Operators, record: &TenantRecord) -> Value {

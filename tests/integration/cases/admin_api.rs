@@ -1011,6 +1011,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/admin/v1/tenants/acme/settings"),
     ("GET", "/admin/v1/tenants/acme/settings/1"),
     ("POST", "/admin/v1/tenants/acme/settings/1/restore"),
+    ("POST", "/admin/v1/tenants/acme/settings/preview"),
     ("GET", "/admin/v1/tenants/acme/users"),
     ("GET", "/admin/v1/tenants/acme/invites"),
     ("POST", "/admin/v1/tenants/acme/invites"),

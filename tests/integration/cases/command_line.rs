@@ -1,20 +1,16 @@
 //! The command line: the real program, as an administrator calls it.
 
-use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
-
 use entity::platform::administrator;
 use futures_util::future::join_all;
 use sea_orm::{Database, EntityTrait};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use tempfile::TempDir;
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
 
-use crate::harness::client::{Request, admin, register};
+use crate::harness::client::{Request, admin};
+use crate::harness::command::{Operator, enroll, run};
 use crate::harness::database::{Backend, TestDatabase};
 use crate::harness::server::{Server, ServerOptions};
 use crate::harness::tenants::{self, Placement, create_tenant};
@@ -24,107 +20,6 @@ on_all_databases!(
     migrators_that_start_at_once_wait_for_each_other,
     serve_refuses_a_schema_that_is_behind,
 );
-
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// What a command said and how it ended.
-#[derive(Debug)]
-struct Outcome {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
-
-impl Outcome {
-    /// Its standard output, if it ended well.
-    fn well(self) -> String {
-        assert_eq!(self.code, 0, "{self:?}");
-        self.stdout
-    }
-
-    fn json(self) -> Value {
-        let text = self.well();
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text:?}"))
-    }
-
-    /// Its standard error, if it ended with this code; then it has printed no result.
-    fn failed(self, code: i32) -> String {
-        assert_eq!((self.code, self.stdout.as_str()), (code, ""), "{self:?}");
-        self.stderr
-    }
-}
-
-/// Runs the program with nothing in its environment but the search path and what is given.
-async fn enroll(arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Outcome {
-    run(env!("CARGO_BIN_EXE_enroll"), arguments, environment, input).await
-}
-
-async fn run(
-    program: &str,
-    arguments: &[&str],
-    environment: &[(&str, &str)],
-    input: &str,
-) -> Outcome {
-    let folder = TempDir::with_prefix("enroll-command-").expect("a temporary folder");
-    let mut child = Command::new(program)
-        .args(arguments)
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .envs(environment.iter().copied())
-        .current_dir(folder.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("the program starts");
-    let mut stdin = child.stdin.take().expect("its standard input");
-    // A command that reads no input may have ended before.
-    let _ = stdin.write_all(input.as_bytes()).await;
-    drop(stdin);
-    let output = tokio::time::timeout(LIMIT, child.wait_with_output())
-        .await
-        .unwrap_or_else(|_| panic!("{arguments:?} does not end"))
-        .expect("its output");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-    Outcome {
-        code: output.status.code().unwrap_or(-1),
-        stdout: text(output.stdout),
-        stderr: text(output.stderr),
-    }
-}
-
-/// An administrator with a terminal at a running server.
-struct Operator {
-    server: Server,
-    url: String,
-}
-
-impl Operator {
-    async fn start() -> Self {
-        let server = Server::start(ServerOptions::new()).await;
-        let url = format!("http://{}", server.admin());
-        Self { server, url }
-    }
-
-    async fn run(&self, line: &[&str]) -> Outcome {
-        self.run_with(line, "").await
-    }
-
-    async fn run_with(&self, line: &[&str], input: &str) -> Outcome {
-        let environment = [
-            ("ENROLL_ADMIN_URL", self.url.as_str()),
-            ("ENROLL_ADMIN_TOKEN", self.server.token()),
-        ];
-        enroll(line, &environment, input).await
-    }
-
-    /// Registers and gives the status.
-    async fn registers(&self, tenant: &str, name: &str) -> u16 {
-        let attributes = json!({"username": name, "password": "correct-horse-42"});
-        register(&self.server, tenant, attributes).await.status
-    }
-}
 
 #[tokio::test]
 async fn tenants_are_managed_from_the_command_line() {

@@ -1,6 +1,7 @@
 //! The tests, one file per behaviour.
 
 mod admin_api;
+mod apply;
 mod architecture;
 mod bindings;
 mod command_line;

@@ -97,6 +97,7 @@ async fn each_role_does_what_the_table_says_and_no_more(backend: Backend) {
     let of_beta = format!("/administrators/{}", of_beta["id"].as_str().expect("an id"));
 
     let tenant = document("tenants", json!({}));
+    let preview = document("settings", json!({"settings": {}}));
     let administrator = document("administrators", json!({}));
     let (invite, change) = (
         document("invites", json!({})),
@@ -125,6 +126,12 @@ async fn each_role_does_what_the_table_says_and_no_more(backend: Backend) {
             "POST",
             "/tenants/acme/settings/1/restore",
             None,
+            [404, 200, 403, 200],
+        ),
+        (
+            "POST",
+            "/tenants/acme/settings/preview",
+            Some(&preview),
             [404, 200, 403, 200],
         ),
         ("GET", "/tenants/acme/pressure", None, [404, 200, 200, 200]),

@@ -21,6 +21,7 @@
 #[macro_use]
 pub(crate) mod database;
 pub(crate) mod client;
+pub(crate) mod command;
 pub(crate) mod demo;
 pub(crate) mod ground;
 pub(crate) mod load;
