@@ -3,6 +3,9 @@
 //!
 //! The order of refusals is the contract's (section 2.5); the order of work is ours: whatever is cheap and refuses comes
 //! before the hash, and the hash comes before the transaction.
+//!
+//! Steps that only some take, or that come after the hash, are boxed: hundreds wait for a hash at one time, each in a
+//! future as large as its largest step.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -53,19 +56,21 @@ pub async fn register(
     invite_is_dead: bool,
 ) -> Result<Tokens, RegistrationError> {
     // A token that came along must be good, and its bearer must be allowed to act (contract section 1, middleware order).
-    authenticate(tools, rules, request.access_token.as_ref()).await?;
+    if request.access_token.is_some() {
+        Box::pin(authenticate(tools, rules, request.access_token.as_ref())).await?;
+    }
     if let Some(key_hash) = &request.idempotency_key
-        && let Some(saved) = tools.db.find_saved_answer(key_hash).await?
+        && let Some(saved) = Box::pin(tools.db.find_saved_answer(key_hash)).await?
     {
-        return answer_again(tools, rules, request, &saved).await;
+        return Box::pin(answer_again(tools, rules, request, &saved)).await;
     }
     let outcome = register_anew(tools, rules, request, invite_is_dead).await;
     // Another process may have answered the same request meanwhile: name, invite and proofs are gone because of it.
     if let (Err(error), Some(key_hash)) = (&outcome, &request.idempotency_key)
         && error.may_be_of_a_twin()
-        && let Some(saved) = tools.db.find_saved_answer(key_hash).await?
+        && let Some(saved) = Box::pin(tools.db.find_saved_answer(key_hash)).await?
     {
-        return answer_again(tools, rules, request, &saved).await;
+        return Box::pin(answer_again(tools, rules, request, &saved)).await;
     }
     outcome
 }
@@ -88,7 +93,7 @@ async fn register_anew(
         room.map_err(CallError::from)?;
     }
     let code = registration.invite_code.as_deref();
-    let invitation = invitation::find(tools, rules, code, invite_is_dead).await?;
+    let invitation = Box::pin(invitation::find(tools, rules, code, invite_is_dead)).await?;
     let verdict = policy::judge_words_and_reason(registration, rules)?;
     let accepted = match policy::judge_fields(registration, rules, verdict) {
         Judged::Accepted(accepted) => accepted,
@@ -108,9 +113,10 @@ async fn register_anew(
         return Err(RegistrationError::name_taken());
     }
     if rules.settings.captcha_on_register() {
-        captcha::check(tools, rules, &registration.captcha, request.requester.ip()).await?;
+        let address = request.requester.ip();
+        Box::pin(captcha::check(tools, rules, &registration.captcha, address)).await?;
     }
-    let proofs = proofs::gather(tools, rules, &registration.offered, None).await?;
+    let proofs = Box::pin(proofs::gather(tools, rules, &registration.offered, None)).await?;
     let hash = hash_password(tools, rules, request, &accepted).await?;
     let saved = request
         .idempotency_key
@@ -130,7 +136,7 @@ async fn register_anew(
         proofs: &proofs,
         answer: saved.as_ref(),
     };
-    account::make(tools, rules, &new).await
+    Box::pin(account::make(tools, rules, &new)).await
 }
 
 async fn hash_password(

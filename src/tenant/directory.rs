@@ -468,7 +468,9 @@ impl Directory {
             return Ok(call);
         }
         let limit = Duration::from_millis(self.0.settings.launch_timeout_ms);
-        match tokio::time::timeout(limit, self.launch(&slot, tenant)).await {
+        // Boxed: every call holds this future, and few launch.
+        let launch = Box::pin(self.launch(&slot, tenant));
+        match tokio::time::timeout(limit, launch).await {
             Ok(launched) => launched,
             Err(_) => Err(TenantError::Unavailable(RETRY_AFTER)),
         }

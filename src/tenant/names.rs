@@ -104,13 +104,12 @@ impl Names {
         if let Some(known) = self.by_key.get(key).await {
             return Ok(known);
         }
-        self.by_key
-            .try_get_with(key.clone(), async {
-                self.start().await?;
-                self.read(key).await
-            })
-            .await
-            .map_err(unavailable)
+        // Boxed: every request asks here, hardly any has to wait for the database, and its future holds this one.
+        let read = self.by_key.try_get_with(key.clone(), async {
+            self.start().await?;
+            self.read(key).await
+        });
+        Box::pin(read).await.map_err(unavailable)
     }
 
     /// The tenant that this host names, whatever its state.
@@ -120,15 +119,14 @@ impl Names {
     ) -> Result<Option<Arc<Tenant>>, TenantError> {
         let key = match self.by_host.get(host).await {
             Some(known) => known,
-            None => self
-                .by_host
-                .try_get_with(host.clone(), async {
+            None => {
+                let read = self.by_host.try_get_with(host.clone(), async {
                     self.start().await?;
                     let record = self.platform.find_tenant_of_host(host).await?;
                     Ok(record.map(|record| record.key))
-                })
-                .await
-                .map_err(unavailable)?,
+                });
+                Box::pin(read).await.map_err(unavailable)?
+            }
         };
         match key {
             Some(key) => self.by_key(&key).await,
