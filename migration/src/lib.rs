@@ -53,6 +53,7 @@ impl MigratorTrait for TenantMigrator {
             Box::new(tenant::m20261122_000009_create_tenant_audit::Migration),
             Box::new(tenant::m20261125_000010_index_union_ids::Migration),
             Box::new(tenant::m20261125_000011_index_user_status::Migration),
+            Box::new(tenant::m20261125_000015_batch_invite_codes::Migration),
         ]
     }
 

@@ -38,6 +38,9 @@ pub enum AdminError {
     /// One of the codes exists already.
     #[error("the code exists")]
     CodeTaken,
+    /// The batch has codes of another kind.
+    #[error("the batch has other codes")]
+    BatchDiffers,
     /// The tenant's settings name no group of this number.
     #[error("the tenant has no such group")]
     UnknownGroup,

@@ -11,7 +11,7 @@ use crate::domain::tenant_key::TenantKey;
 use crate::store::administrators::Administrator;
 use crate::store::audit::{Audit, AuditEntry};
 use crate::store::error::StoreError;
-use crate::store::invite_codes::{Invite, NewInvites};
+use crate::store::invite_codes::{Invite, InviteFilter, NewInvites};
 use crate::tenant::error::TenantError;
 
 /// Invites as an administrator asks for them.
@@ -64,6 +64,7 @@ impl Admin {
             created_by: by.name.clone(),
             group_id: request.group_id,
             issued_by: None,
+            batch: None,
         };
         let issued = self
             .directory
@@ -108,20 +109,23 @@ impl Admin {
         found.ok_or(AdminError::NotFound("invite"))
     }
 
-    /// At most `limit` invites whose number is greater than `after`.
+    /// At most `limit` such invites whose number is greater than `after`.
     ///
     /// # Errors
     /// [`AdminError::NotFound`] when there is no such tenant.
     pub async fn list_invites(
         &self,
         key: &TenantKey,
+        filter: InviteFilter,
         after: InviteId,
         limit: u64,
     ) -> Result<Vec<Invite>, AdminError> {
         let tenant = self.live_tenant(key).await?;
         Ok(self
             .directory
-            .ask(&tenant, async move |db| db.list_invites(after, limit).await)
+            .ask(&tenant, async move |db| {
+                db.list_invites(&filter, after, limit).await
+            })
             .await?)
     }
 

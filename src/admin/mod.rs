@@ -12,6 +12,7 @@ mod change_tenant;
 mod change_user;
 mod create_tenant;
 pub mod error;
+mod invite_batches;
 mod invites;
 mod list_audit;
 mod list_users;
@@ -23,6 +24,7 @@ pub use self::administrators::RoleRequest;
 pub use self::authenticate::{AdministratorToken, create_administrator};
 pub use self::change_tenant::TenantUpdate;
 pub use self::create_tenant::{PlacementRequest, TenantRequest};
+pub use self::invite_batches::{BatchRequest, BatchWork, InviteWalk};
 pub use self::invites::InviteRequest;
 
 use std::net::IpAddr;

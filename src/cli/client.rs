@@ -23,6 +23,8 @@ const DEFAULT_URL: &str = "http://127.0.0.1:9090";
 const MEDIA_TYPE: &str = "application/vnd.api+json";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(60);
+/// A list of a million lines, on a slow line.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(3600);
 const PAGE_SIZE: &str = "500";
 
 /// Where the admin API is, and the token for it. The token itself is never an argument.
@@ -167,6 +169,44 @@ impl AdminClient {
         }
     }
 
+    /// Sends a request whose answer is long, and hands on its bytes as they come.
+    ///
+    /// # Errors
+    /// As [`AdminClient::call`], and what `take` says. What was handed on before is good.
+    pub async fn stream(
+        &self,
+        wanted: &Stream<'_>,
+        mut take: impl FnMut(&[u8]) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        let mut url = self.url(wanted.segments)?;
+        if !wanted.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(wanted.query);
+        }
+        let mut request = self.http.request(wanted.method.clone(), url);
+        if let Some(body) = wanted.body {
+            request = request.body(body.to_string());
+        }
+        let lost = |error: reqwest::Error| CliError::Server(causes(&error));
+        let accept = HeaderValue::from_static(wanted.accept);
+        let request = request.header(ACCEPT, accept).timeout(STREAM_TIMEOUT);
+        let mut response = request.send().await.map_err(lost)?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(refusal(status, &response.bytes().await.map_err(lost)?));
+        }
+        loop {
+            match tokio::time::timeout(TOTAL_TIMEOUT, response.chunk()).await {
+                Ok(Ok(Some(bytes))) => take(&bytes)?,
+                Ok(Ok(None)) => return Ok(()),
+                Ok(Err(error)) => {
+                    let text = format!("the answer breaks off: {}", causes(&error));
+                    return Err(CliError::Server(text));
+                }
+                Err(_) => return Err(CliError::Server("the server fell silent".into())),
+            }
+        }
+    }
+
     async fn send(
         &self,
         method: Method,
@@ -216,6 +256,20 @@ impl AdminClient {
     }
 }
 
+/// A request whose answer is long.
+pub struct Stream<'a> {
+    /// What to do.
+    pub method: Method,
+    /// The path below `/admin/v1`.
+    pub segments: &'a [&'a str],
+    /// The query.
+    pub query: &'a [(&'a str, &'a str)],
+    /// The document to send.
+    pub body: Option<&'a Value>,
+    /// The media type of the answer.
+    pub accept: &'static str,
+}
+
 fn read_address(address: &str) -> Result<Url, CliError> {
     // The address is not repeated: it may hold the password that is refused here.
     let url = Url::parse(address)
@@ -239,7 +293,7 @@ pub(super) fn read<T: for<'de> Deserialize<'de>>(document: Value) -> Result<T, C
     serde_json::from_value(document).map_err(no_sense)
 }
 
-fn no_sense(error: serde_json::Error) -> CliError {
+pub(super) fn no_sense(error: serde_json::Error) -> CliError {
     CliError::Server(format!(
         "the server's answer makes no sense ({error}); is this its admin address?"
     ))

@@ -1,24 +1,23 @@
 //! `enroll invite`: a tenant's invite codes.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::CliError;
-use super::client::{AdminArgs, AdminClient, read};
+use super::client::{AdminArgs, AdminClient, Stream, read};
 use super::output::{self, Progress};
-use crate::clock::Timestamp;
-
-/// Codes asked for in one request. The API takes up to 1000; half of that keeps the bar moving and the answer quick.
-const BATCH: u32 = 500;
+use crate::clock::{Entropy, Timestamp};
 
 /// Arguments of `enroll invite`.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   enroll invite issue acme --max-uses 10 --expires-at 2027-01-01T00:00:00Z --note 'spring fair'
-  enroll invite issue acme --count 20000 --json > codes.json
+  enroll invite issue acme --count 20000 --batch spring-2027 --format csv > codes.csv
   enroll invite list acme
+  enroll invite export acme --state unused --batch spring-2027 > unused.ndjson
+  enroll invite registrations acme WELCOME-2027
   enroll invite revoke acme WELCOME-2027")]
 pub struct InviteArgs {
     #[command(subcommand)]
@@ -36,6 +35,15 @@ enum Action {
         /// The tenant's key
         tenant: String,
     },
+    /// Write a tenant's codes to standard output, as many as there are
+    Export(ExportArgs),
+    /// List whom a code brought
+    Registrations {
+        /// The tenant's key
+        tenant: String,
+        /// The code
+        code: String,
+    },
     /// Revoke a code: it opens nothing from then on
     Revoke {
         /// The tenant's key
@@ -43,6 +51,24 @@ enum Action {
         /// The code
         code: String,
     },
+}
+
+/// How a long list is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One JSON document a line
+    Ndjson,
+    /// Comma-separated values with a header; what a spreadsheet would take for a formula gets an apostrophe in front
+    Csv,
+}
+
+impl Format {
+    const fn media_type(self) -> &'static str {
+        match self {
+            Self::Ndjson => "application/x-ndjson",
+            Self::Csv => "text/csv",
+        }
+    }
 }
 
 #[derive(Args, Debug)]
@@ -53,8 +79,14 @@ struct IssueArgs {
     #[arg(long, conflicts_with = "count")]
     code: Option<String>,
     /// How many random codes
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     count: Option<u32>,
+    /// Name of the batch; repeated with it, a command that broke off shows the codes there are and makes the rest
+    #[arg(long, value_name = "NAME", requires = "count")]
+    batch: Option<String>,
+    /// Write the codes of a batch as they come, instead of a table at the end
+    #[arg(long, requires = "count", conflicts_with = "json")]
+    format: Option<Format>,
     /// How many accounts each code is good for [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_uses: Option<u32>,
@@ -69,6 +101,24 @@ struct IssueArgs {
     note: Option<String>,
 }
 
+#[derive(Args, Debug)]
+struct ExportArgs {
+    /// The tenant's key
+    tenant: String,
+    /// How they are written
+    #[arg(long, value_enum, default_value_t = Format::Ndjson)]
+    format: Format,
+    /// Only codes in this state
+    #[arg(long, value_parser = ["unused", "usable", "spent", "expired", "revoked"])]
+    state: Option<String>,
+    /// Only codes with exactly this note
+    #[arg(long)]
+    note: Option<String>,
+    /// Only codes of this batch
+    #[arg(long, value_name = "NAME")]
+    batch: Option<String>,
+}
+
 /// Runs `enroll invite`.
 ///
 /// # Errors
@@ -77,14 +127,16 @@ pub async fn run(args: InviteArgs) -> Result<(), CliError> {
     let InviteArgs { action, admin } = args;
     let client = AdminClient::from_args(&admin)?;
     match action {
-        Action::Issue(issue) => {
-            let (issued, outcome) = issue_all(&client, &issue).await;
-            // Codes that were issued before a failure exist: show them, then fail.
-            if !issued.is_empty() {
-                show_list(issued, admin.json)?;
+        Action::Issue(issue) => match issue.count {
+            Some(count) => issue_batch(&client, &issue, count, admin.json).await,
+            None => {
+                let path = ["tenants", &issue.tenant, "invites"];
+                let body = issue_body("invites", &issue);
+                let document: Document =
+                    read(client.call(Method::POST, &path, Some(&body)).await?)?;
+                show_list(vec![document.data], admin.json)
             }
-            outcome
-        }
+        },
         Action::List { tenant } => {
             let progress = Progress::counting("invite codes");
             let invites = client
@@ -92,6 +144,14 @@ pub async fn run(args: InviteArgs) -> Result<(), CliError> {
                 .await?;
             drop(progress);
             show_list(invites, admin.json)
+        }
+        Action::Export(args) => export(&client, &args).await,
+        Action::Registrations { tenant, code } => {
+            let progress = Progress::counting("registrations");
+            let path = ["tenants", &tenant, "invites", &code, "registrations"];
+            let users = client.list(&path, None, &progress).await?;
+            drop(progress);
+            show_registrations(users, admin.json)
         }
         Action::Revoke { tenant, code } => {
             client
@@ -107,53 +167,119 @@ pub async fn run(args: InviteArgs) -> Result<(), CliError> {
     }
 }
 
-/// Issues what was asked for, batch by batch. Gives all that was issued, and the failure that ended it early.
-async fn issue_all(client: &AdminClient, args: &IssueArgs) -> (Vec<Value>, Result<(), CliError>) {
-    let Some(count) = args.count else {
-        return match issue(client, args, None).await {
-            Ok(invite) => (vec![invite], Ok(())),
-            Err(error) => (Vec::new(), Err(error)),
-        };
-    };
-    let progress = Progress::towards(count.into(), "invite codes");
-    let mut issued = Vec::new();
-    for batch in batches(count) {
-        match issue(client, args, Some(batch))
-            .await
-            .and_then(read::<Vec<Value>>)
-        {
-            Ok(invites) => {
-                progress.add(invites.len());
-                issued.extend(invites);
-            }
-            Err(error) => return (issued, Err(error)),
-        }
-    }
-    (issued, Ok(()))
-}
-
-async fn issue(
+/// Makes a batch, or what is missing of it.
+async fn issue_batch(
     client: &AdminClient,
     args: &IssueArgs,
-    count: Option<u32>,
-) -> Result<Value, CliError> {
-    let path = ["tenants", &args.tenant, "invites"];
-    let body = issue_body(args, count);
-    let document: Document = read(client.call(Method::POST, &path, Some(&body)).await?)?;
-    Ok(document.data)
+    count: u32,
+    json: bool,
+) -> Result<(), CliError> {
+    let batch = match &args.batch {
+        Some(name) => name.clone(),
+        None => fresh_name()?,
+    };
+    let body = issue_body("invite-batches", args);
+    let wanted = Stream {
+        method: Method::PUT,
+        segments: &["tenants", &args.tenant, "invite-batches", &batch],
+        query: &[],
+        body: Some(&body),
+        accept: args.format.unwrap_or(Format::Ndjson).media_type(),
+    };
+    let progress = Progress::towards(count.into(), "invite codes");
+    let outcome = if args.format.is_some() {
+        client
+            .stream(&wanted, |bytes| pass_on(bytes, &progress))
+            .await
+    } else {
+        let (invites, outcome) = collect(client, &wanted, &progress).await;
+        drop(progress);
+        // Codes that came before a failure exist: show them, then fail.
+        if !invites.is_empty() {
+            show_list(invites, json)?;
+        }
+        outcome
+    };
+    if matches!(outcome, Err(CliError::Server(_))) {
+        output::note(&format!(
+            "every code of batch {batch} that was shown exists, and maybe more: --batch {batch} shows all and makes the rest"
+        ));
+    }
+    outcome
 }
 
-/// How many codes each request asks for.
-fn batches(count: u32) -> impl Iterator<Item = u32> {
-    let rest = count % BATCH;
-    let full = (0..count / BATCH).map(|_| BATCH);
-    full.chain((rest > 0).then_some(rest))
+async fn export(client: &AdminClient, args: &ExportArgs) -> Result<(), CliError> {
+    let filters = [
+        ("filter[state]", &args.state),
+        ("filter[note]", &args.note),
+        ("filter[batch]", &args.batch),
+    ];
+    let given = |(name, value): (&'static str, &'_ Option<String>)| {
+        value.clone().map(|value| (name, value))
+    };
+    let query: Vec<(&str, String)> = filters.into_iter().filter_map(given).collect();
+    let query: Vec<(&str, &str)> = query
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let wanted = Stream {
+        method: Method::GET,
+        segments: &["tenants", &args.tenant, "invites"],
+        query: &query,
+        body: None,
+        accept: args.format.media_type(),
+    };
+    let progress = Progress::counting("invite codes");
+    client
+        .stream(&wanted, |bytes| pass_on(bytes, &progress))
+        .await
 }
 
-fn issue_body(args: &IssueArgs, count: Option<u32>) -> Value {
+/// A name that no batch has.
+fn fresh_name() -> Result<String, CliError> {
+    let bytes = Entropy.bytes::<8>();
+    let bytes = bytes.map_err(|error| CliError::Server(error.to_string()))?;
+    Ok(format!("cli-{:016x}", u64::from_be_bytes(bytes)))
+}
+
+/// Writes what came to standard output.
+fn pass_on(bytes: &[u8], progress: &Progress) -> Result<(), CliError> {
+    output::write(bytes)?;
+    progress.add(bytes.iter().filter(|byte| **byte == b'\n').count());
+    Ok(())
+}
+
+/// All that came, and how it ended.
+async fn collect(
+    client: &AdminClient,
+    wanted: &Stream<'_>,
+    progress: &Progress,
+) -> (Vec<Value>, Result<(), CliError>) {
+    let (mut found, mut rest) = (Vec::new(), Vec::new());
+    let outcome = client.stream(wanted, |bytes| {
+        rest.extend_from_slice(bytes);
+        let whole = rest
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |last| last + 1);
+        let lines: Vec<u8> = rest.drain(..whole).collect();
+        for line in lines
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
+            found.push(serde_json::from_slice(line).map_err(super::client::no_sense)?);
+            progress.add(1);
+        }
+        Ok(())
+    });
+    let outcome = outcome.await;
+    (found, outcome)
+}
+
+fn issue_body(kind: &str, args: &IssueArgs) -> Value {
     let attributes = [
         ("code", args.code.clone().map(Value::from)),
-        ("count", count.map(Value::from)),
+        ("count", args.count.map(Value::from)),
         ("max_uses", args.max_uses.map(Value::from)),
         ("expires_at", args.expires_at.clone().map(Value::from)),
         ("group_id", args.group.map(Value::from)),
@@ -162,7 +288,7 @@ fn issue_body(args: &IssueArgs, count: Option<u32>) -> Value {
     let given = attributes
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    json!({"data": {"type": "invites", "attributes": given.collect::<Map<_, _>>()}})
+    json!({"data": {"type": kind, "attributes": given.collect::<Map<_, _>>()}})
 }
 
 fn read_time(text: &str) -> Result<String, &'static str> {
@@ -180,6 +306,45 @@ fn show_list(invites: Vec<Value>, json: bool) -> Result<(), CliError> {
         .map(read::<Invite>)
         .collect::<Result<Vec<_>, _>>()?;
     output::show(&invites_table(&invites))
+}
+
+fn show_registrations(users: Vec<Value>, json: bool) -> Result<(), CliError> {
+    if json {
+        return output::show(&output::json(&json!({ "data": users })));
+    }
+    let users = users.into_iter().map(read::<Registration>);
+    let users = users.collect::<Result<Vec<_>, _>>()?;
+    let row = |Registration { id, attributes }: &Registration| {
+        let Registered {
+            username,
+            status,
+            created_at,
+        } = attributes;
+        vec![
+            id.clone(),
+            username.clone(),
+            status.clone(),
+            created_at.clone(),
+        ]
+    };
+    let rows: Vec<_> = users.iter().map(row).collect();
+    output::show(&output::table(
+        &["Id", "Name", "Status", "Registered"],
+        &rows,
+    ))
+}
+
+#[derive(Deserialize)]
+struct Registration {
+    id: String,
+    attributes: Registered,
+}
+
+#[derive(Deserialize)]
+struct Registered {
+    username: String,
+    status: String,
+    created_at: String,
 }
 
 #[derive(Deserialize)]
@@ -220,12 +385,18 @@ fn invites_table(invites: &[Invite]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
     use clap::Parser;
+    use reqwest::Method;
     use serde_json::json;
 
-    use super::super::client::tests::serve;
+    use super::super::client::{AdminClient, Stream};
+    use super::super::output::Progress;
     use super::super::{Cli, Command};
-    use super::{Action, Invite, IssueArgs, batches, invites_table, issue_all, issue_body};
+    use super::{Action, Invite, IssueArgs, collect, invites_table, issue_body};
 
     fn issue(line: &[&str]) -> Result<IssueArgs, clap::Error> {
         let line = [&["enroll", "invite", "issue", "acme"], line].concat();
@@ -238,35 +409,37 @@ mod tests {
         }
     }
 
-    #[test]
-    fn batches_add_up_to_the_count() {
-        assert_eq!(batches(1).collect::<Vec<_>>(), [1]);
-        assert_eq!(batches(500).collect::<Vec<_>>(), [500]);
-        assert_eq!(batches(1201).collect::<Vec<_>>(), [500, 500, 201]);
-    }
-
     #[tokio::test]
-    async fn codes_issued_before_a_failure_are_kept() {
-        let errors = json!({"errors": [{"status": "503", "code": "busy", "detail": []}]});
-        let (client, asked) = serve(vec![
-            ("201 Created", json!({"data": [1, 2]})),
-            ("503 Service Unavailable", errors),
-        ]);
-        let (issued, outcome) = issue_all(&client, &issue(&["--count", "501"]).unwrap()).await;
-        assert_eq!(issued, [json!(1), json!(2)]);
-        assert!(outcome.unwrap_err().to_string().contains("503 busy"));
-        let asked = asked.join().unwrap();
-        assert!(
-            asked[0].starts_with("POST /behind/admin/v1/tenants/acme/invites "),
-            "{}",
-            asked[0]
-        );
-        assert!(asked[0].contains("\"count\":500") && asked[1].contains("\"count\":1"));
+    async fn codes_that_came_before_the_answer_broke_off_are_kept() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let asked = stream.read(&mut [0; 65536]).unwrap();
+            let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+            // Two whole lines and a part of one, and no last chunk.
+            write!(stream, "{head}5\r\n1\n2\n3\r\n").unwrap();
+            asked
+        });
+        let client = AdminClient::new(&address, &"token".into()).unwrap();
+        let wanted = Stream {
+            method: Method::PUT,
+            segments: &["tenants", "acme", "invite-batches", "spring"],
+            query: &[],
+            body: None,
+            accept: "application/x-ndjson",
+        };
+        let progress = Progress::counting("codes");
+        let (found, outcome) = collect(&client, &wanted, &progress).await;
+        assert_eq!(found, [json!(1), json!(2)]);
+        let error = outcome.unwrap_err().to_string();
+        assert!(error.contains("breaks off"), "{error}");
+        assert!(server.join().unwrap() > 0);
     }
 
     #[test]
     fn issue_sends_what_was_given_and_nothing_else() {
-        let bare = issue_body(&issue(&[]).unwrap(), None);
+        let bare = issue_body("invites", &issue(&[]).unwrap());
         assert_eq!(bare, json!({"data": {"type": "invites", "attributes": {}}}));
         let line = [
             "--count",
@@ -280,11 +453,11 @@ mod tests {
             "--note",
             "n",
         ];
-        let full = issue_body(&issue(&line).unwrap(), Some(500));
+        let full = issue_body("invite-batches", &issue(&line).unwrap());
         assert_eq!(
             full["data"]["attributes"],
             json!({
-                "count": 500, "max_uses": 3, "expires_at": "2027-01-01T00:00:00+08:00", "group_id": 10, "note": "n",
+                "count": 700, "max_uses": 3, "expires_at": "2027-01-01T00:00:00+08:00", "group_id": 10, "note": "n",
             })
         );
     }
@@ -294,6 +467,9 @@ mod tests {
         for line in [
             &["--code", "A", "--count", "2"][..],
             &["--count", "0"],
+            &["--count", "100001"],
+            &["--batch", "spring"],
+            &["--format", "csv"],
             &["--max-uses", "0"],
             &["--expires-at", "tomorrow"],
         ] {

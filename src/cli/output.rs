@@ -33,6 +33,17 @@ pub fn show_lines(lines: &[String]) -> Result<(), CliError> {
     show(&lines.join("\n"))
 }
 
+/// Writes bytes to standard output as they are: a list for another program.
+///
+/// # Errors
+/// [`CliError::Io`] when standard output is closed.
+pub fn write(bytes: &[u8]) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)
+        .and_then(|()| out.flush())
+        .map_err(|error| CliError::Io("standard output".into(), error))
+}
+
 /// Writes a line to standard error. It may quote the server, so control characters are escaped.
 pub fn note(text: &str) {
     // Nothing is left to tell when standard error itself is closed.

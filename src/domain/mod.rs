@@ -9,6 +9,7 @@ pub mod fault;
 pub mod host_name;
 pub mod identity;
 pub mod ids;
+pub mod invite_batch;
 pub mod invite_code;
 pub mod language;
 pub mod master_key;

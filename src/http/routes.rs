@@ -83,6 +83,8 @@ const PATTERNS: &[&str] = &[
     "/admin/v1/tenants/{key}/users/{id}/end-sessions",
     "/admin/v1/tenants/{key}/invites",
     "/admin/v1/tenants/{key}/invites/{code}",
+    "/admin/v1/tenants/{key}/invites/{code}/registrations",
+    "/admin/v1/tenants/{key}/invite-batches/{batch}",
 ];
 
 /// The label of a routed pattern.
@@ -283,6 +285,17 @@ pub(super) fn operators(app: &mut ServiceConfig) {
             only("/admin/v1/tenants/{key}/invites/{code}", "GET, DELETE")
                 .route(web::get().to(admin::invites::show))
                 .route(web::delete().to(admin::invites::revoke)),
+        )
+        .service(
+            only(
+                "/admin/v1/tenants/{key}/invites/{code}/registrations",
+                "GET",
+            )
+            .route(web::get().to(admin::invites::registrations)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/invite-batches/{batch}", "PUT")
+                .route(web::put().to(admin::invite_batches::make)),
         )
         .default_service(web::to(not_found));
 }

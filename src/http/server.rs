@@ -101,6 +101,7 @@ pub fn operators(
     let operators = Data::new(Operators {
         admin,
         settings: Arc::clone(settings),
+        streams: Default::default(),
     });
     let readiness = Data::new(readiness);
     let metrics = Data::new(metrics);

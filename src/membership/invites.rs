@@ -81,6 +81,7 @@ pub async fn issue(
         created_by: format!("user {}", caller.user.id),
         group_id: Some(group.id),
         issued_by: Some(caller.user.id),
+        batch: None,
     };
     let issued = tools.db.issue_invites(&new).await?.pop();
     let invite = issued.ok_or(CallError::Internal)?;

@@ -42,16 +42,23 @@ pub enum DuplicateOf {
     Name,
     /// A user's phone number.
     Phone,
+    /// An invite code's place in its batch.
+    BatchPosition,
     /// Another unique index: two rows mean the same thing.
     Other,
 }
 
 /// The indexes that a caller must tell apart: the name, by which PostgreSQL and MySQL call it; the last column, by which
 /// SQLite does.
-const INDEXES: [(&str, &str, DuplicateOf); 3] = [
+const INDEXES: [(&str, &str, DuplicateOf); 4] = [
     ("uq_users_username", "users.username", DuplicateOf::Name),
     ("uq_users_skeleton", "users.skeleton", DuplicateOf::Name),
     ("uq_users_phone", "users.phone", DuplicateOf::Phone),
+    (
+        "uq_invite_codes_batch",
+        "invite_codes.batch_position",
+        DuplicateOf::BatchPosition,
+    ),
 ];
 
 impl StoreError {
@@ -222,6 +229,14 @@ mod tests {
             (
                 "UNIQUE constraint failed: users.tenant_id, users.phone",
                 DuplicateOf::Phone,
+            ),
+            (
+                "UNIQUE constraint failed: invite_codes.tenant_id, invite_codes.batch, invite_codes.batch_position",
+                DuplicateOf::BatchPosition,
+            ),
+            (
+                "Duplicate entry '7-spring-1' for key 'uq_invite_codes_batch'",
+                DuplicateOf::BatchPosition,
             ),
             (
                 "duplicate key value violates unique constraint \"uq_identities_open_id\"",

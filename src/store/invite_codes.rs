@@ -10,6 +10,7 @@ use super::error::StoreError;
 use super::tenant_db::TenantDb;
 use crate::clock::Timestamp;
 use crate::domain::ids::{InviteId, UserId};
+use crate::domain::invite_batch::BatchName;
 use crate::domain::invite_code::InviteCode;
 
 /// A stored invite code.
@@ -35,6 +36,8 @@ pub struct Invite {
     pub group_id: Option<i32>,
     /// The member who issued it; `None` for an administrator of the platform.
     pub issued_by: Option<UserId>,
+    /// The batch it was made in.
+    pub batch: Option<String>,
 }
 
 /// What an invite code is good for at a moment.
@@ -79,6 +82,7 @@ impl From<invite_code::Model> for Invite {
             created_at: Timestamp::from_millis(row.created_at),
             group_id: row.group_id,
             issued_by: row.issued_by.map(UserId::from_i64),
+            batch: row.batch,
         }
     }
 }
@@ -100,9 +104,33 @@ pub struct NewInvites {
     pub group_id: Option<i32>,
     /// The member who issues them; `None` for an administrator of the platform.
     pub issued_by: Option<UserId>,
+    /// Where they stand in a batch.
+    pub batch: Option<BatchPart>,
 }
 
-/// Rows of one INSERT: twelve columns each, well below every database's limit of bound values.
+/// Codes that follow each other in a batch.
+#[derive(Clone, Debug)]
+pub struct BatchPart {
+    /// The batch.
+    pub name: BatchName,
+    /// How many codes of it come before these.
+    pub before: i32,
+}
+
+/// Which invites are asked for; what is `None` is any.
+#[derive(Clone, Debug, Default)]
+pub struct InviteFilter {
+    /// In this state.
+    pub state: Option<InviteState>,
+    /// Whether any use of it was spent.
+    pub used: Option<bool>,
+    /// With exactly this note.
+    pub note: Option<String>,
+    /// Of this batch.
+    pub batch: Option<BatchName>,
+}
+
+/// Rows of one INSERT: fourteen columns each, well below every database's limit of bound values.
 const ROWS_PER_INSERT: usize = 500;
 
 impl TenantDb {
@@ -124,12 +152,13 @@ impl TenantDb {
             .await
     }
 
-    /// At most `limit` invites whose number is greater than `after`, in order of their numbers.
+    /// At most `limit` such invites whose number is greater than `after`, in order of their numbers.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn list_invites(
         &self,
+        filter: &InviteFilter,
         after: InviteId,
         limit: u64,
     ) -> Result<Vec<Invite>, StoreError> {
@@ -138,8 +167,35 @@ impl TenantDb {
                 let reader = self.reader().await?;
                 let rows = self
                     .invites()
+                    .filter(filter.condition(self.clock.now()))
                     .filter(invite_code::Column::Id.gt(after.as_i64()))
                     .order_by_asc(invite_code::Column::Id)
+                    .limit(limit)
+                    .all(&reader.executor())
+                    .await?;
+                Ok(rows.into_iter().map(Invite::from).collect())
+            })
+            .await
+    }
+
+    /// At most `limit` codes of a batch, in their order there, after the first `before`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn list_batch(
+        &self,
+        batch: &BatchName,
+        before: i32,
+        limit: u64,
+    ) -> Result<Vec<Invite>, StoreError> {
+        self.connection
+            .within("list_batch", async {
+                let reader = self.reader().await?;
+                let rows = self
+                    .invites()
+                    .filter(invite_code::Column::Batch.eq(batch.as_str()))
+                    .filter(invite_code::Column::BatchPosition.gt(before))
+                    .order_by_asc(invite_code::Column::BatchPosition)
                     .limit(limit)
                     .all(&reader.executor())
                     .await?;
@@ -151,11 +207,13 @@ impl TenantDb {
     /// Issues all codes or none.
     ///
     /// # Errors
-    /// [`StoreError::Duplicate`] when the tenant has one of the codes already.
+    /// [`StoreError::Duplicate`] when the tenant has one of the codes already, or of their places in the batch.
     pub async fn issue_invites(&self, new: &NewInvites) -> Result<Vec<Invite>, StoreError> {
         self.write("issue_invites", async |transaction| {
             let mut rows = Vec::with_capacity(new.codes.len());
+            let mut position = new.batch.as_ref().map(|part| part.before);
             for code in &new.codes {
+                position = position.map(|last| last.saturating_add(1));
                 rows.push(invite_code::Model {
                     tenant_id: self.tenant.as_i64(),
                     id: self.new_id()?,
@@ -169,6 +227,8 @@ impl TenantDb {
                     created_at: self.clock.now().as_millis(),
                     group_id: new.group_id,
                     issued_by: new.issued_by.map(UserId::as_i64),
+                    batch: new.batch.as_ref().map(|part| part.name.as_str().to_owned()),
+                    batch_position: position,
                 });
             }
             for part in rows.chunks(ROWS_PER_INSERT) {
@@ -295,6 +355,28 @@ impl TenantDb {
 
     fn invites(&self) -> Select<invite_code::Entity> {
         invite_code::Entity::find().filter(invite_code::Column::TenantId.eq(self.tenant.as_i64()))
+    }
+}
+
+impl InviteFilter {
+    fn condition(&self, now: Timestamp) -> Condition {
+        let uses = invite_code::Column::Uses;
+        Condition::all()
+            .add_option(self.state.map(|state| in_state(state, now)))
+            .add_option(
+                self.used
+                    .map(|used| if used { uses.gt(0) } else { uses.eq(0) }),
+            )
+            .add_option(
+                self.note
+                    .as_deref()
+                    .map(|note| invite_code::Column::Note.eq(note)),
+            )
+            .add_option(
+                self.batch
+                    .as_ref()
+                    .map(|batch| invite_code::Column::Batch.eq(batch.as_str())),
+            )
     }
 }
 

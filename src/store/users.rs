@@ -448,6 +448,36 @@ impl TenantDb {
             .await
     }
 
+    /// At most `limit` users whom an invite brought and whose number is greater than `after`, in order of their numbers.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn list_registrations_by(
+        &self,
+        invite: InviteId,
+        after: UserId,
+        limit: u64,
+    ) -> Result<Vec<User>, StoreError> {
+        self.connection
+            .within("list_registrations_by", async {
+                let reader = self.reader().await?;
+                let rows = self
+                    .brought_by(invite, after, limit)
+                    .all(&reader.executor())
+                    .await?;
+                rows.into_iter().map(User::try_from).collect()
+            })
+            .await
+    }
+
+    fn brought_by(&self, invite: InviteId, after: UserId, limit: u64) -> Select<user::Entity> {
+        self.users()
+            .filter(user::Column::InviteId.eq(invite.as_i64()))
+            .filter(user::Column::Id.gt(after.as_i64()))
+            .order_by_asc(user::Column::Id)
+            .limit(limit)
+    }
+
     fn recruits_of(&self, inviter: UserId) -> Select<user::Entity> {
         self.users()
             .filter(user::Column::InvitedBy.eq(inviter.as_i64()))
@@ -471,8 +501,22 @@ impl TenantDb {
 mod tests {
     use sea_orm::QueryTrait;
 
-    use super::{NameKey, NameLookup};
+    use super::{InviteId, NameKey, NameLookup, UserId};
     use crate::store::lookups::tests::{ground, plan};
+
+    #[tokio::test]
+    async fn whom_an_invite_brought_is_found_by_its_index() {
+        let ground = ground().await;
+        let brought = ground
+            .db
+            .brought_by(InviteId::from_i64(7), UserId::from_i64(0), 50);
+        let plan = plan(&ground, brought.build(sea_orm::DbBackend::Sqlite)).await;
+        let by_index = "ix_users_invite_id (tenant_id=? AND invite_id=? AND id>?)";
+        assert!(
+            matches!(&plan[..], [only] if only.contains(by_index)),
+            "{plan:?}"
+        );
+    }
 
     #[tokio::test]
     async fn names_are_found_by_their_indexes_however_many_are_asked_for() {

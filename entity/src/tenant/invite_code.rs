@@ -33,6 +33,10 @@ pub struct Model {
     pub group_id: Option<i32>,
     /// The member who issued it.
     pub issued_by: Option<i64>,
+    /// The batch it was made in.
+    pub batch: Option<String>,
+    /// Its place in the batch, from 1; unique there.
+    pub batch_position: Option<i32>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,4 +1,4 @@
-//! `/admin/v1/tenants/{key}/invites`: issue, list, show, revoke.
+//! `/admin/v1/tenants/{key}/invites`: issue, list, export, show, revoke, and whom each brought.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
@@ -7,13 +7,17 @@ use serde_json::{Value, json};
 
 use super::super::error_document::Refusal;
 use super::document::{Attributes, list as page_of, one, query, text};
-use super::{Operators, as_administrator, read_attributes, tenant_key};
+use super::export::{Format, stream_of};
+use super::invite_batches::Walk;
+use super::{Operators, as_administrator, read_attributes, tenant_key, unprocessable};
 use crate::admin::InviteRequest;
 use crate::clock::Timestamp;
-use crate::domain::ids::InviteId;
+use crate::domain::ids::{InviteId, UserId};
+use crate::domain::invite_batch::BatchName;
 use crate::domain::invite_code::InviteCode;
 use crate::domain::role::Right;
-use crate::store::invite_codes::{Invite, InviteState};
+use crate::store::invite_codes::{Invite, InviteFilter, InviteState};
+use crate::store::users::User;
 
 const TYPE: &str = "invites";
 const MOST_AT_ONCE: u64 = 1000;
@@ -40,25 +44,8 @@ pub(crate) async fn issue(
             )
             .ok()
         });
-        let max_uses = attributes.take("max_uses", "1 to 1000000", |value| {
-            i32::try_from(value.as_i64()?)
-                .ok()
-                .filter(|uses| (1..=1_000_000).contains(uses))
-        });
-        let expires_at = attributes.take(
-            "expires_at",
-            "a date and time in the future (RFC 3339), or null",
-            |value| {
-                if value.is_null() {
-                    return Some(None);
-                }
-                Timestamp::parse_rfc3339(value.as_str()?)
-                    .filter(|end| *end > now)
-                    .map(Some)
-            },
-        );
-        let note = attributes.take("note", "text of at most 200 characters", text(200));
-        let group_id = attributes.take("group_id", "the number of a group", super::users::group);
+        let (max_uses, expires_at) = (max_uses(&mut attributes), expires_at(&mut attributes, now));
+        let (note, group_id) = (note(&mut attributes), group_id(&mut attributes));
         if code.is_some() && count.is_some() {
             attributes.fault("count", "a chosen code is one code");
         }
@@ -66,9 +53,9 @@ pub(crate) async fn issue(
         let wanted = InviteRequest {
             code,
             count: count.unwrap_or(1),
-            max_uses: max_uses.unwrap_or(1),
-            expires_at: expires_at.flatten(),
-            note: note.unwrap_or_default(),
+            max_uses,
+            expires_at,
+            note,
             group_id,
         };
         let issued = operators.admin.issue_invites(&by, &key, wanted).await?;
@@ -89,19 +76,75 @@ pub(crate) async fn issue(
 pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ReadTenant, async |_| {
         let key = tenant_key(&request)?;
-        let (page, _) = query(&request, &[])?;
+        let (page, filters) = query(&request, &FILTERS)?;
+        let (filter, now) = (read_filter(filters)?, operators.admin.now());
+        if let Some(format) = Format::accepted(&request) {
+            let walk = operators.admin.walk_invites(&key, filter);
+            return stream_of(&operators.streams, format, Walk { walk, now }).await;
+        }
         let limit = page.size as u64 + 1;
+        let after = InviteId::from_i64(page.after);
         let invites = operators
             .admin
-            .list_invites(&key, InviteId::from_i64(page.after), limit)
+            .list_invites(&key, filter, after, limit)
             .await?;
-        let now = operators.admin.now();
         Ok(page_of(
             &request,
             &page,
             invites,
             |invite| invite.id.as_i64(),
             |invite| resource(invite, now),
+        ))
+    })
+    .await
+}
+
+const FILTERS: [&str; 3] = ["filter[state]", "filter[note]", "filter[batch]"];
+
+fn read_filter(filters: Vec<(String, String)>) -> Result<InviteFilter, Refusal> {
+    let mut filter = InviteFilter::default();
+    for (name, value) in filters {
+        match name.as_str() {
+            "filter[note]" => filter.note = Some(value),
+            "filter[batch]" => {
+                let batch = BatchName::parse(&value);
+                let wrong = || unprocessable("", "filter[batch] must be the name of a batch");
+                filter.batch = Some(batch.ok_or_else(wrong)?);
+            }
+            _ => {
+                let words = "unused, usable, spent, expired or revoked";
+                let wrong = || unprocessable("", &format!("filter[state] must be {words}"));
+                let state = STATES.iter().find(|(_, name)| *name == value);
+                (filter.state, filter.used) = match value.as_str() {
+                    "unused" => (Some(InviteState::Usable), Some(false)),
+                    _ => (Some(state.ok_or_else(wrong)?.0), None),
+                };
+            }
+        }
+    }
+    Ok(filter)
+}
+
+/// `GET /admin/v1/tenants/{key}/invites/{code}/registrations`
+pub(crate) async fn registrations(
+    request: HttpRequest,
+    operators: Data<Operators>,
+) -> HttpResponse {
+    as_administrator(&request, &operators, Right::ReadTenant, async |_| {
+        let (key, code) = (tenant_key(&request)?, named_code(&request)?);
+        let (page, _) = query(&request, &[])?;
+        let after = UserId::from_i64(page.after);
+        let limit = page.size as u64 + 1;
+        let users = operators
+            .admin
+            .list_registrations_by(&key, &code, after, limit)
+            .await?;
+        Ok(page_of(
+            &request,
+            &page,
+            users,
+            |user| user.id.as_i64(),
+            registration,
         ))
     })
     .await
@@ -146,13 +189,62 @@ fn named_code(request: &HttpRequest) -> Result<InviteCode, Refusal> {
     code.ok_or(Refusal::NotFound { what: "invite" })
 }
 
-fn resource(invite: &Invite, now: Timestamp) -> Value {
-    let state = match invite.state(now) {
-        InviteState::Usable => "usable",
-        InviteState::Spent => "spent",
-        InviteState::Expired => "expired",
-        InviteState::Revoked => "revoked",
-    };
+/// How many accounts each code may bring.
+pub(super) fn max_uses(attributes: &mut Attributes) -> i32 {
+    let uses = attributes.take("max_uses", "1 to 1000000", |value| {
+        let uses = value.as_i64().filter(|uses| (1..=1_000_000).contains(uses));
+        i32::try_from(uses?).ok()
+    });
+    uses.unwrap_or(1)
+}
+
+/// From when on the codes are refused.
+pub(super) fn expires_at(attributes: &mut Attributes, now: Timestamp) -> Option<Timestamp> {
+    let wanted = "a date and time in the future (RFC 3339), or null";
+    let end = attributes.take("expires_at", wanted, |value| {
+        if value.is_null() {
+            return Some(None);
+        }
+        let end = Timestamp::parse_rfc3339(value.as_str()?);
+        end.filter(|end| *end > now).map(Some)
+    });
+    end.flatten()
+}
+
+/// What administrators know them by.
+pub(super) fn note(attributes: &mut Attributes) -> String {
+    let note = attributes.take("note", "text of at most 255 characters", text(255));
+    note.unwrap_or_default()
+}
+
+/// The group of the accounts they bring.
+pub(super) fn group_id(attributes: &mut Attributes) -> Option<i32> {
+    attributes.take("group_id", "the number of a group", super::users::group)
+}
+
+const STATES: [(InviteState, &str); 4] = [
+    (InviteState::Usable, "usable"),
+    (InviteState::Spent, "spent"),
+    (InviteState::Expired, "expired"),
+    (InviteState::Revoked, "revoked"),
+];
+
+fn registration(user: &User) -> Value {
+    json!({
+        "type": "registrations",
+        "id": user.id.to_string(),
+        "attributes": {
+            "username": user.display_name,
+            "status": super::users::status_name(user.status),
+            "created_at": user.created_at.to_rfc3339(0),
+        },
+    })
+}
+
+/// An invite as it is at `now`.
+pub(super) fn resource(invite: &Invite, now: Timestamp) -> Value {
+    let state = invite.state(now);
+    let state = STATES.iter().find(|(known, _)| *known == state);
     json!({
         "type": TYPE,
         "id": invite.id.to_string(),
@@ -165,7 +257,8 @@ fn resource(invite: &Invite, now: Timestamp) -> Value {
             "note": invite.note,
             "group_id": invite.group_id,
             "created_at": invite.created_at.to_rfc3339(0),
-            "state": state,
+            "batch": invite.batch,
+            "state": state.map(|(_, name)| name),
         },
     })
 }

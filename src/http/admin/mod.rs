@@ -3,6 +3,8 @@
 pub(super) mod administrators;
 pub(super) mod audit;
 mod document;
+mod export;
+pub(super) mod invite_batches;
 pub(super) mod invites;
 pub(super) mod pressure;
 pub(super) mod settings_versions;
@@ -39,6 +41,8 @@ use crate::store::administrators::Administrator;
 pub(super) struct Operators {
     pub(super) admin: Admin,
     pub(super) settings: Arc<HttpSettings>,
+    /// Answers that are streamed now.
+    pub(super) streams: export::Streams,
 }
 
 /// Largest body: a batch of settings with a long word list.
@@ -194,6 +198,11 @@ impl From<AdminError> for Refusal {
             AdminError::CodeTaken => Self::Conflict {
                 code: "invite_code_taken",
                 detail: "the tenant has this invite code already".into(),
+            },
+            AdminError::BatchDiffers => Self::Conflict {
+                code: "invite_batch_differs",
+                detail: "the batch has codes with another max_uses, expires_at, note or group_id"
+                    .into(),
             },
             AdminError::UnknownGroup => unprocessable(
                 "/data/attributes/group_id",

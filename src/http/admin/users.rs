@@ -110,7 +110,8 @@ pub(super) fn group(value: Value) -> Option<i32> {
 const TYPE: &str = "users";
 const STATUSES: &str = "normal, banned, pending, rejected or ignored";
 
-const fn status_name(status: UserStatus) -> &'static str {
+/// A standing's name in the admin API.
+pub(super) const fn status_name(status: UserStatus) -> &'static str {
     match status {
         UserStatus::Normal => "normal",
         UserStatus::Banned => "banned",

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tempfile::TempDir;
 
-use crate::harness::client::{Request, admin};
+use crate::harness::client::{Request, admin, register};
 use crate::harness::command::{Operator, enroll, run};
 use crate::harness::database::{Backend, TestDatabase};
 use crate::harness::server::{Server, ServerOptions};
@@ -311,6 +311,49 @@ async fn invites_are_managed_from_the_command_line() {
         listed.len() == 1202 && batch.is_subset(&listed),
         "{}",
         listed.len()
+    );
+
+    let line = [
+        "invite", "issue", "acme", "--count", "700", "--batch", "b", "--format", "csv",
+    ];
+    let csv = operator.run(&line).await.well();
+    assert_eq!(csv.lines().count(), 701, "{csv}");
+    assert_eq!(operator.run(&line).await.well(), csv, "no code twice");
+    let other = operator
+        .run(&[
+            "invite",
+            "issue",
+            "acme",
+            "--count",
+            "700",
+            "--batch",
+            "b",
+            "--max-uses",
+            "2",
+        ])
+        .await
+        .failed(1);
+    assert!(other.contains("409 invite_batch_differs"), "{other}");
+    let unused = operator
+        .run(&[
+            "invite", "export", "acme", "--batch", "b", "--state", "unused",
+        ])
+        .await
+        .well();
+    assert_eq!(unused.lines().count(), 700);
+    let first: Value = serde_json::from_str(unused.lines().next().expect("a line")).expect("JSON");
+    assert_eq!(first["attributes"]["batch"], "b");
+    let user = register(
+        &operator.server,
+        "acme",
+        json!({"username": "ada", "password": "correct horse battery", "code": "SPRING-FAIR"}),
+    );
+    user.await.expect(200);
+    let line = ["invite", "registrations", "acme", "spring-fair"];
+    let brought = operator.run(&line).await.well();
+    assert!(
+        brought.contains("ada") && brought.contains("normal"),
+        "{brought}"
     );
 
     let revoked = operator

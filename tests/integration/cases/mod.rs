@@ -14,6 +14,7 @@ mod golden;
 mod harness;
 mod hostile_input;
 mod idempotency;
+mod invite_batches;
 mod isolation;
 mod lifecycle;
 mod limits;

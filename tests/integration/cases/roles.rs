@@ -99,6 +99,7 @@ async fn each_role_does_what_the_table_says_and_no_more(backend: Backend) {
     let tenant = document("tenants", json!({}));
     let preview = document("settings", json!({"settings": {}}));
     let administrator = document("administrators", json!({}));
+    let batch = document("invite-batches", json!({"count": 2}));
     let (invite, change) = (
         document("invites", json!({})),
         document("users", json!({"status": "normal"})),
@@ -151,6 +152,18 @@ async fn each_role_does_what_the_table_says_and_no_more(backend: Backend) {
             "/tenants/acme/invites/SPRING",
             None,
             [404, 200, 200, 200],
+        ),
+        (
+            "GET",
+            "/tenants/acme/invites/SPRING/registrations",
+            None,
+            [404, 200, 200, 200],
+        ),
+        (
+            "PUT",
+            "/tenants/acme/invite-batches/spring",
+            Some(&batch),
+            [404, 200, 403, 200],
         ),
         (
             "DELETE",

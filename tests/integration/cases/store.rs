@@ -616,6 +616,7 @@ async fn an_account_is_made_with_its_proofs_or_not_at_all(backend: Backend) {
         created_by: "root".to_owned(),
         group_id: Some(5),
         issued_by: None,
+        batch: None,
     };
     ground.acme.issue_invites(&invites).await.unwrap();
     let invite = ground.acme.find_invite(&code).await.unwrap().unwrap();

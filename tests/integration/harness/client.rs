@@ -95,7 +95,7 @@ impl Request {
     }
 
     /// What goes over the wire.
-    fn bytes(&self, to: SocketAddr) -> Vec<u8> {
+    pub(crate) fn bytes(&self, to: SocketAddr) -> Vec<u8> {
         let mut request = self.clone();
         if !self.has("Host") {
             request = request.header("Host", to.to_string());
