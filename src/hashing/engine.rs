@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use zeroize::Zeroizing;
 
+use super::bcrypt::BcryptHash;
 use super::kernel::{EngineKind, Kernel};
 use super::params::{HASH_BYTES, HashParams, SALT_BYTES, StoredHash};
 use crate::clock::Clock;
@@ -34,7 +35,7 @@ impl fmt::Debug for PasswordHash {
 pub enum Verified {
     /// The password.
     Right,
-    /// The password, but the hash was made with other parameters than today's.
+    /// The password, but the hash was made with other parameters than today's, or by bcrypt.
     Outdated,
     /// Another password, or there is no hash.
     Wrong,
@@ -89,8 +90,8 @@ impl Engine {
     /// its time tells nothing.
     ///
     /// # Errors
-    /// [`EngineError::Refused`] for a stored string that is no Argon2id hash of bearable cost, and for what
-    /// [`Engine::hash`] refuses.
+    /// [`EngineError::Refused`] for a stored string that is neither an Argon2id nor a bcrypt hash of bearable cost, and for
+    /// what [`Engine::hash`] refuses.
     pub fn verify(
         &mut self,
         password: &[u8],
@@ -100,6 +101,14 @@ impl Engine {
             self.hash(password, &[0; SALT_BYTES])?;
             return Ok(Verified::Wrong);
         };
+        if let Some(imported) = BcryptHash::parse(stored) {
+            let right = imported.is_of(password);
+            return Ok(if right {
+                Verified::Outdated
+            } else {
+                Verified::Wrong
+            });
+        }
         let stored = StoredHash::parse(stored).ok_or(EngineError::Refused)?;
         let mut hash = Zeroizing::new(vec![0_u8; stored.hash.len()]);
         self.kernel
@@ -116,6 +125,12 @@ impl Engine {
     pub fn memory_bytes(&self) -> usize {
         self.kernel.memory_bytes()
     }
+}
+
+/// Whether a stored hash is one that a password can be held against.
+#[must_use]
+pub fn opens(stored: &str) -> bool {
+    BcryptHash::parse(stored).is_some() || StoredHash::parse(stored).is_some()
 }
 
 /// Hashes a second that `threads` engines reach with nothing around them: the yardstick for
@@ -232,13 +247,30 @@ mod tests {
         for stored in [
             "",
             "plain",
-            "$2y$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",
+            "$2x$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",
+            "$2y$15$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",
+            "5f4dcc3b5aa765d61d8327deb882cf99",
             "$argon2i$v=19$m=64,t=2,p=1$BwcHBwcHBwcHBwcHBwcHBw$BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc",
             "$argon2id$v=19$m=4194304,t=2,p=1$BwcHBwcHBwcHBwcHBwcHBw$BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc",
             "$argon2id$v=19$m=64,t=1000000,p=1$BwcHBwcHBwcHBwcHBwcHBw$BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc",
         ] {
             assert!(engine.verify(b"right", Some(stored)).is_err(), "{stored}");
+            assert!(!super::opens(stored), "{stored}");
         }
+    }
+
+    #[test]
+    fn a_hash_by_bcrypt_opens_and_is_outdated() {
+        let stored = "$2y$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe";
+        assert!(super::opens(stored));
+        assert_eq!(
+            engine().verify(b"a", Some(stored)).unwrap(),
+            Verified::Outdated
+        );
+        assert_eq!(
+            engine().verify(b"b", Some(stored)).unwrap(),
+            Verified::Wrong
+        );
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //!
 //! Imports [`crate::domain`], [`crate::pressure`], [`crate::telemetry`] and [`crate::clock`].
 
+mod bcrypt;
 pub mod engine;
 pub mod kernel;
 mod outbox;
@@ -21,7 +22,7 @@ mod queue;
 pub mod settings;
 mod tenant;
 
-pub use self::engine::{EngineError, PasswordHash, Verified, bare_rate, time_of_one};
+pub use self::engine::{EngineError, PasswordHash, Verified, bare_rate, opens, time_of_one};
 pub use self::kernel::EngineKind;
 pub use self::params::HashParams;
 pub use self::pool::{HashPool, HashRefusal, HashingError, choose_engine};

@@ -64,6 +64,14 @@ impl HashParams {
             && stored.hash.len() == HASH_BYTES
     }
 
+    /// How many times the work of these parameters a stored hash takes, rounded up.
+    pub(super) fn times(&self, stored: &StoredHash) -> u64 {
+        let work = |params: &Params| u64::from(params.m_cost()) * u64::from(params.t_cost());
+        work(&stored.params)
+            .div_ceil(work(&self.inner).max(1))
+            .max(1)
+    }
+
     /// Whether this stored string was made with these parameters.
     pub(super) fn made_string(&self, stored: &str) -> bool {
         StoredHash::parse(stored).is_some_and(|stored| self.made(&stored))

@@ -12,10 +12,11 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
-use super::engine::{Engine, EngineError, PasswordHash, Verified};
+use super::bcrypt::{self, BcryptHash};
+use super::engine::{self, Engine, EngineError, PasswordHash, Verified};
 use super::kernel::{self, EngineKind};
 use super::outbox::{Finished, Outbox};
-use super::params::{BadParams, HashParams, SALT_BYTES};
+use super::params::{BadParams, HashParams, SALT_BYTES, StoredHash};
 use super::queue::{Answer, Bounds, Claim, Customer, Job, NotQueued, Queue, Task};
 use super::settings::{EngineSetting, HashingSettings};
 use crate::clock::{Clock, Entropy};
@@ -111,7 +112,14 @@ struct Shared {
     max_wait: Duration,
     /// Running mean of a hash's time, in nanoseconds; the estimate of a wait rests on it.
     mean_nanos: AtomicU64,
+    params: HashParams,
+    /// The time of a hash by bcrypt of the least cost, in nanoseconds.
+    bcrypt_nanos: u64,
 }
+
+/// Most turns that one stored hash is taken for; of those that are accepted, only an Argon2id hash far dearer than any
+/// site's takes longer.
+const MOST_TURNS: u64 = 1000;
 
 impl HashPool {
     /// Takes the memory of every thread, measures one hash, and starts the threads.
@@ -153,6 +161,8 @@ impl HashPool {
             thread_count: settings.thread_count(),
             max_wait: Duration::from_millis(settings.wait_ms),
             mean_nanos: AtomicU64::new(0),
+            params: params.clone(),
+            bcrypt_nanos: bcrypt_nanos(),
         });
         let workers = (0..shared.thread_count)
             .map(|_| Worker::new(&shared, kind, &params))
@@ -204,10 +214,14 @@ impl HashPool {
         deadline: Instant,
     ) -> Result<PasswordHash, HashRefusal> {
         let shared = &self.inner.shared;
-        shared.run(customer, password, deadline, Task::Hash).await
+        shared
+            .run(customer, password, deadline, 1, Task::Hash)
+            .await
     }
 
-    /// Holds a password against a stored hash, or against nothing, which costs the same. Bounded as [`HashPool::hash`] is.
+    /// Holds a password against a stored hash, or against nothing, which costs the same. Bounded as [`HashPool::hash`] is; a
+    /// hash that takes as long as several of ours is paid for with as many turns. A stored text that is no hash opens to
+    /// nothing, as an account without a password does, and is told to the log.
     ///
     /// # Errors
     /// [`HashRefusal`]; nothing was compared, except perhaps for [`HashRefusal::Failed`].
@@ -218,9 +232,17 @@ impl HashPool {
         stored: Option<SecretString>,
         deadline: Instant,
     ) -> Result<Verified, HashRefusal> {
-        let task = |answer| Task::Verify(stored, answer);
         let shared = &self.inner.shared;
-        shared.run(customer, password, deadline, task).await
+        let stored = stored.filter(|stored| {
+            let opens = engine::opens(stored.expose_secret());
+            if !opens {
+                tracing::error!(tenant = %customer.tenant, "a stored password hash is of no known form");
+            }
+            opens
+        });
+        let turns = stored.as_ref().map_or(1, |stored| shared.turns_of(stored));
+        let task = |answer| Task::Verify(stored, answer);
+        shared.run(customer, password, deadline, turns, task).await
     }
 
     /// Whether a password that came now would find a place and have its turn in time. For those who would work in vain if
@@ -297,9 +319,11 @@ impl Shared {
         customer: Customer,
         password: SecretString,
         deadline: Instant,
+        turns: u32,
         task: impl FnOnce(Answer<T>) -> Task,
     ) -> Result<T, HashRefusal> {
-        let done = self.wait_for(customer, password, deadline, task).await;
+        let waiting = self.wait_for(customer, password, deadline, turns, task);
+        let done = waiting.await;
         self.counted(done)
     }
 
@@ -322,6 +346,7 @@ impl Shared {
         customer: Customer,
         password: SecretString,
         deadline: Instant,
+        turns: u32,
         task: impl FnOnce(Answer<T>) -> Task,
     ) -> Result<T, HashRefusal> {
         let now = self.clock.monotonic();
@@ -335,6 +360,7 @@ impl Shared {
             queued_at: now,
             start_by,
             claim: claim.clone(),
+            turns,
             task: task(sender),
         };
         self.queue.push(job).map_err(|error| match error {
@@ -398,6 +424,21 @@ impl Shared {
         }
     }
 
+    /// How many turns a stored hash is worth.
+    fn turns_of(&self, stored: &SecretString) -> u32 {
+        let stored = stored.expose_secret();
+        let turns = match (BcryptHash::parse(stored), StoredHash::parse(stored)) {
+            (Some(imported), _) => {
+                let nanos = self.bcrypt_nanos << (imported.cost() - bcrypt::LEAST_COST);
+                let mean = self.mean_nanos.load(Ordering::Relaxed).max(1);
+                nanos.div_ceil(mean)
+            }
+            (None, Some(stored)) => self.params.times(&stored),
+            (None, None) => 1,
+        };
+        u32::try_from(turns.clamp(1, MOST_TURNS)).unwrap_or(1)
+    }
+
     /// Notes the time of a hash: the first one whole, each later one with a weight of an eighth.
     /// Two threads may overwrite each other's note, which an estimate can bear.
     fn note_hash(&self, took: Duration) {
@@ -408,6 +449,16 @@ impl Shared {
         };
         self.mean_nanos.store(mean, Ordering::Relaxed);
     }
+}
+
+fn bcrypt_nanos() -> u64 {
+    let clock = Clock::system();
+    let start = clock.monotonic();
+    bcrypt::least_work();
+    let took = clock.monotonic().saturating_duration_since(start);
+    u64::try_from(took.as_nanos())
+        .unwrap_or(u64::MAX >> 16)
+        .min(u64::MAX >> 16)
 }
 
 /// The engine of this process. The fast one must give what the reference gives, on this very machine.
@@ -526,6 +577,7 @@ impl Worker {
         let Job {
             customer: Customer { tenant, .. },
             password,
+            turns,
             task,
             ..
         } = job;
@@ -538,7 +590,9 @@ impl Worker {
                     // A hash from elsewhere may be dear; nobody's answer is kept back for that long.
                     self.shared.outbox.empty();
                 }
-                let verified = self.timed(tenant, start, |engine| engine.verify(password, stored));
+                let verified = self.timed(tenant, start, turns, |engine| {
+                    engine.verify(password, stored)
+                });
                 Finished::Verify(answer, verified)
             }
         };
@@ -560,14 +614,15 @@ impl Worker {
             tracing::error!(%tenant, %error, "no salt for a password");
             HashRefusal::Failed
         })?;
-        self.timed(tenant, start, |engine| engine.hash(password, &salt))
+        self.timed(tenant, start, 1, |engine| engine.hash(password, &salt))
     }
 
-    /// Lets `work` hash once, and notes how long it took.
+    /// Lets `work` hash once, and notes how long it took for each turn that it was worth.
     fn timed<T>(
         &mut self,
         tenant: TenantId,
         start: Instant,
+        turns: u32,
         work: impl FnOnce(&mut Engine) -> Result<T, EngineError>,
     ) -> Result<T, HashRefusal> {
         let done = self.guarded(|engine| {
@@ -583,7 +638,7 @@ impl Worker {
             .clock
             .monotonic()
             .saturating_duration_since(start);
-        self.shared.note_hash(took);
+        self.shared.note_hash(took / turns.max(1));
         self.shared.metrics.hash_finished(took.as_secs_f64());
         Ok(done)
     }
@@ -613,6 +668,7 @@ mod tests {
     use super::{HashPool, HashRefusal, HashingError, HashingSettings, PasswordHash, Worker};
     use crate::clock::{Clock, Entropy};
     use crate::domain::ids::TenantId;
+    use crate::hashing::engine::Verified;
     use crate::hashing::queue::{Customer, Purpose};
     use crate::hashing::settings::EngineSetting;
     use crate::telemetry::Metrics;
@@ -657,6 +713,48 @@ mod tests {
 
     fn counted(metrics: &Metrics, series: &str) -> bool {
         metrics.encode().unwrap().lines().any(|line| line == series)
+    }
+
+    #[tokio::test]
+    async fn a_hash_from_elsewhere_is_worth_the_turns_that_it_takes() {
+        let (pool, _workers, _) = prepared(&settings());
+        let shared = &pool.inner.shared;
+        shared.mean_nanos.store(1_000_000, super::Ordering::Relaxed);
+        let turns = |stored: &str| shared.turns_of(&stored.into());
+        let bcrypt = |cost: u32| {
+            turns(&format!(
+                "$2y${cost:02}$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe"
+            ))
+        };
+        let expected = |cost: u32| {
+            (shared.bcrypt_nanos << (cost - 4))
+                .div_ceil(1_000_000)
+                .clamp(1, 1000)
+        };
+        for cost in 4..=14 {
+            assert_eq!(u64::from(bcrypt(cost)), expected(cost));
+        }
+        assert!(bcrypt(12) > bcrypt(8) && bcrypt(8) > 1);
+        let argon2 = |memory: u32, passes: u32| {
+            turns(&format!(
+                "$argon2id$v=19$m={memory},t={passes},p=1$BwcHBwcHBwcHBwcHBwcHBw$BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"
+            ))
+        };
+        assert_eq!(
+            (argon2(64, 1), argon2(32, 1), argon2(65, 1), argon2(640, 2)),
+            (1, 1, 2, 20)
+        );
+        assert_eq!(argon2(262_144, 64), 1000);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_hash_opens_nothing_and_costs_what_none_costs() {
+        let (pool, metrics) = started(&settings());
+        for stored in [None, Some("5f4dcc3b5aa765d61d8327deb882cf99"), Some("")] {
+            let verified = pool.verify(TENANT, "password".into(), stored.map(Into::into), soon());
+            assert_eq!(verified.await.unwrap(), Verified::Wrong);
+        }
+        assert!(counted(&metrics, "enroll_hashes_total 3"));
     }
 
     /// Asks for a hash and polls once, so that the password waits in the queue.

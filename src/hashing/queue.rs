@@ -1,7 +1,7 @@
 //! The passwords that wait for a hash thread, and whose turn is next.
 //!
-//! Taken: a round over the tenants that wait, each of which has as many turns as its weight (deficit round robin; all
-//! jobs cost the same, so the deficit is a count), first come, first served within a tenant. However many passwords one
+//! Taken: a round over the tenants that wait, each of which has as many turns as its weight (deficit round robin; a job
+//! is worth one turn, or more if it takes longer, which its tenant then owes), first come, first served within a tenant. However many passwords one
 //! tenant sends, another waits for one round; and a tenant that comes anew has its first turns before all who were there,
 //! then its place in the round, which it keeps until its next turn even if it wants nothing (after fq_codel's new flows,
 //! RFC 8290, section 4.2: nobody gains by coming again and again). Two such rounds, one for logins and one for
@@ -76,6 +76,8 @@ pub(super) struct Job {
     pub(super) start_by: Instant,
     /// Shared with the caller: settles whether the thread begins or the caller leaves.
     pub(super) claim: Claim,
+    /// Turns that its work is worth, at least 1: a hash from elsewhere may take as long as many of ours.
+    pub(super) turns: u32,
     /// What to do with it.
     pub(super) task: Task,
 }
@@ -155,8 +157,8 @@ pub(super) struct Queue {
 struct Line {
     logins: Round,
     registrations: Round,
-    /// Turns of registrations since a login had one while both waited.
-    since_login: u32,
+    /// Turns of registrations since a login had one while both waited; below zero after a login that was worth several.
+    since_login: i64,
     /// Whether the last turn was a newcomer's whose purpose it was not.
     let_in: bool,
     closed: bool,
@@ -171,15 +173,21 @@ struct Round {
     newcomers: VecDeque<TenantId>,
     turns: VecDeque<TenantId>,
     waiting: usize,
+    /// Turns that all of them are worth.
+    work: usize,
 }
 
 /// One tenant's jobs of one purpose. Empty when it wants no more, or when its callers left: then it only keeps its place
 /// until its turn comes.
 struct Waiting {
     jobs: VecDeque<Job>,
+    /// Turns that they are worth.
+    work: usize,
     weight: u32,
     /// Turns left in this round.
     credit: u32,
+    /// Turns to pass on, because a job was worth more than there were left.
+    owed: u32,
 }
 
 impl Queue {
@@ -265,7 +273,8 @@ impl Queue {
         own.min(self.bounds.per_tenant)
     }
 
-    /// At most how many jobs would have their turn before a new one of this customer.
+    /// About how many turns would come before that of a new job of this customer; with jobs of one turn each, at most so
+    /// many.
     pub(super) fn ahead_of(&self, customer: &Customer) -> usize {
         self.line().ahead_of(customer)
     }
@@ -313,7 +322,7 @@ impl Line {
             self.since_login = 0;
             return self.logins.next().or_else(|| self.registrations.next());
         }
-        let is_logins = self.since_login + 1 >= TURNS_FOR_ONE_LOGIN;
+        let is_logins = self.since_login + 1 >= i64::from(TURNS_FOR_ONE_LOGIN);
         let (whose, other) = if is_logins {
             (&mut self.logins, &mut self.registrations)
         } else {
@@ -322,10 +331,19 @@ impl Line {
         // Two in a row would take the turn away.
         self.let_in = !self.let_in && !other.newcomers.is_empty() && whose.newcomers.is_empty();
         if self.let_in {
-            return other.next();
+            let job = other.next()?;
+            if !is_logins {
+                self.since_login -= registrations_for(&job) - REGISTRATIONS_FOR_ONE_LOGIN;
+            }
+            return Some(job);
         }
-        self.since_login = if is_logins { 0 } else { self.since_login + 1 };
-        whose.next()
+        let job = whose.next()?;
+        self.since_login = if is_logins {
+            REGISTRATIONS_FOR_ONE_LOGIN - registrations_for(&job)
+        } else {
+            self.since_login + 1
+        };
+        Some(job)
     }
 
     fn ahead_of(&self, customer: &Customer) -> usize {
@@ -340,8 +358,15 @@ impl Line {
             Purpose::Login => (ahead + 1).saturating_mul(share),
             Purpose::Registration => ahead / 3 + 1,
         };
-        ahead + (between + other.newcomers_turns()).min(other.waiting)
+        ahead + (between + other.newcomers_turns()).min(other.work)
     }
+}
+
+const REGISTRATIONS_FOR_ONE_LOGIN: i64 = TURNS_FOR_ONE_LOGIN as i64 - 1;
+
+/// Turns of registrations that make up for a login.
+fn registrations_for(login: &Job) -> i64 {
+    REGISTRATIONS_FOR_ONE_LOGIN * i64::from(login.turns)
 }
 
 impl Round {
@@ -353,18 +378,22 @@ impl Round {
 
     fn push(&mut self, job: Job) {
         let Customer { tenant, weight, .. } = job.customer;
-        let weight = weight.get();
+        let (weight, turns) = (weight.get(), wide(job.turns));
         let waiting = self.tenants.entry(tenant).or_insert_with(|| {
             self.newcomers.push_back(tenant);
             Waiting {
                 jobs: VecDeque::new(),
+                work: 0,
                 weight,
                 credit: weight,
+                owed: 0,
             }
         });
         waiting.weight = weight;
         waiting.jobs.push_back(job);
+        waiting.work += turns;
         self.waiting += 1;
+        self.work += turns;
     }
 
     fn next(&mut self) -> Option<Job> {
@@ -373,12 +402,22 @@ impl Round {
             let is_new = newcomer.is_some();
             let tenant = newcomer.or_else(|| self.turns.pop_front())?;
             let waiting = self.tenants.get_mut(&tenant)?;
+            if waiting.owed > 0 {
+                // Also of a tenant that wants no more: nobody gains by leaving. Where nobody else waits, all is paid at once.
+                waiting.owed = waiting.owed.saturating_sub(waiting.weight);
+                self.turns.push_back(tenant);
+                continue;
+            }
             let Some(job) = waiting.jobs.pop_front() else {
                 self.tenants.remove(&tenant);
                 continue;
             };
+            let turns = wide(job.turns);
             self.waiting -= 1;
-            waiting.credit = waiting.credit.saturating_sub(1);
+            self.work -= turns;
+            waiting.work -= turns;
+            waiting.owed = job.turns.saturating_sub(waiting.credit);
+            waiting.credit = waiting.credit.saturating_sub(job.turns);
             if waiting.credit > 0 && !waiting.jobs.is_empty() {
                 let list = if is_new {
                     &mut self.newcomers
@@ -398,25 +437,26 @@ impl Round {
     fn newcomers_turns(&self) -> usize {
         let newcomers = self.newcomers.iter();
         let waiting = newcomers.filter_map(|tenant| self.tenants.get(tenant));
-        let turns = |waiting: &Waiting| usize::try_from(waiting.credit).unwrap_or(usize::MAX);
         waiting
-            .map(|waiting| waiting.jobs.len().min(turns(waiting)))
+            .map(|waiting| waiting.work.min(wide(waiting.credit)))
             .sum()
     }
 
     fn drop_abandoned(&mut self) {
-        self.waiting = 0;
+        (self.waiting, self.work) = (0, 0);
         for waiting in self.tenants.values_mut() {
             waiting.jobs.retain(|job| !job.is_abandoned());
+            waiting.work = waiting.jobs.iter().map(|job| wide(job.turns)).sum();
             self.waiting += waiting.jobs.len();
+            self.work += waiting.work;
         }
     }
 
-    /// Jobs of this purpose before a new one: the tenant's own, and in each of the rounds that those take, the others'
-    /// turns.
+    /// Turns of this purpose before a new job's: the tenant's own, and in each of the rounds that those take, the others'.
     fn ahead_of(&self, customer: &Customer) -> usize {
-        let own = self.of(customer.tenant);
-        let weight = usize::try_from(customer.weight.get()).unwrap_or(usize::MAX);
+        let own = self.tenants.get(&customer.tenant);
+        let own = own.map_or(0, |waiting| waiting.work + wide(waiting.owed));
+        let weight = wide(customer.weight.get());
         let rounds = own / weight + 1;
         let others = self
             .tenants
@@ -424,12 +464,16 @@ impl Round {
             .filter(|(tenant, _)| **tenant != customer.tenant);
         let others: usize = others
             .map(|(_, waiting)| {
-                let weight = usize::try_from(waiting.weight).unwrap_or(usize::MAX);
-                waiting.jobs.len().min(rounds.saturating_mul(weight))
+                let weight = wide(waiting.weight);
+                waiting.work.min(rounds.saturating_mul(weight))
             })
             .sum();
         own + others
     }
+}
+
+fn wide(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

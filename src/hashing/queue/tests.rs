@@ -36,6 +36,7 @@ fn job_of(customer: Customer, name: &str) -> Job {
         queued_at: now,
         start_by: now + Duration::from_secs(1),
         claim: Claim::default(),
+        turns: 1,
         task: Task::Hash(answer),
     }
 }
@@ -142,6 +143,54 @@ fn turns_follow_the_weights() {
         }
     }
     assert_eq!(popped(&queue, 12), [1, 1, 1, 2, 3, 3, 1, 1, 1, 2, 3, 3]);
+}
+
+#[test]
+fn a_dear_job_is_paid_for_in_turns() {
+    let queue = Queue::new(WIDE);
+    let dear = |tenant, turns| Job {
+        turns,
+        ..job(tenant)
+    };
+    for _ in 0..3 {
+        queue.push(dear(1, 4)).unwrap();
+    }
+    for _ in 0..12 {
+        queue.push(job(2)).unwrap();
+    }
+    assert_eq!(queue.ahead_of(&customer(1, 1, Purpose::Registration)), 24);
+    assert_eq!(queue.ahead_of(&customer(3, 1, Purpose::Registration)), 2);
+    // Four turns of work each: one job of the one, four of the other.
+    assert_eq!(popped(&queue, 10), [1, 2, 2, 2, 2, 1, 2, 2, 2, 2]);
+    // Whoever leaves still owes, as long as others wait.
+    assert_eq!(popped(&queue, 1), [1]);
+    queue.push(job(1)).unwrap();
+    assert_eq!(popped(&queue, 5), [2, 2, 2, 2, 1]);
+    assert_eq!((queue.depth(), queue.line().registrations.work), (0, 0));
+    // With nobody else there, nobody waits for a debt.
+    queue.push(dear(1, 1000)).unwrap();
+    queue.push(dear(1, 1000)).unwrap();
+    assert_eq!(popped(&queue, 2), [1, 1]);
+    assert!(queue.try_pop().is_none());
+}
+
+#[test]
+fn dear_logins_leave_registrations_their_share() {
+    let queue = Queue::new(WIDE);
+    for _ in 0..10 {
+        let login = job_of(customer(2, 1, Purpose::Login), "secret");
+        queue.push(Job { turns: 5, ..login }).unwrap();
+    }
+    for _ in 0..100 {
+        queue.push(job(1)).unwrap();
+    }
+    // For each login worth five turns there are fifteen registrations.
+    let served = popped(&queue, 48);
+    assert_eq!(
+        served.iter().filter(|tenant| **tenant == 2).count(),
+        3,
+        "{served:?}"
+    );
 }
 
 #[test]

@@ -17,6 +17,7 @@ on_all_databases!(
     guesses_side_by_side_are_judged_as_often_as_the_limit_says,
     an_owner_enters_while_many_addresses_guess,
     an_outdated_hash_is_renewed_once,
+    a_hash_by_bcrypt_opens_and_is_renewed,
     the_standing_is_told_after_the_right_password_alone,
     no_way_to_a_token_leads_past_the_gate,
 );
@@ -347,6 +348,68 @@ async fn an_outdated_hash_is_renewed_once(backend: Backend) {
     );
     assert_eq!(site.login("ada", PASSWORD).await.status, 200);
     assert_eq!(stored_hash(&connection, &ada.id).await, renewed);
+}
+
+/// A known password with its hash, of the original jBCrypt's test vectors.
+const IMPORTED: (&str, &str) = (
+    "abcdefghijklmnopqrstuvwxyz",
+    "$06$.rCVZVOThsIa97pEDOxvGuRRgzG64bvtJ0938xuqzv18d3ZpQhstC",
+);
+
+async fn a_hash_by_bcrypt_opens_and_is_renewed(backend: Backend) {
+    let database = TestDatabase::create(backend).await;
+    let stage = Stage::set(&database, json!({})).await;
+    let (password, hash) = IMPORTED;
+    let store = async |tenant: usize, name: &str, hash: &str| {
+        let update = format!(
+            "UPDATE users SET password_hash = '{hash}' WHERE username = '{name}' AND tenant_id = {}",
+            stage.ids[tenant]
+        );
+        stage.execute(&database, tenant, &update).await;
+    };
+    for (tenant, site) in stage.sites().into_iter().enumerate() {
+        let connection = database.connect_as(&stage.ids[tenant]).await;
+        for version in ["$2y", "$2a", "$2b"] {
+            let name = version.trim_start_matches('$').to_owned() + "name";
+            let user = site.register(&name).await;
+            let imported = format!("{version}{hash}");
+            store(tenant, &name, &imported).await;
+            assert_failed(&site.login(&name, PASSWORD).await, site.key, 4);
+            assert_eq!(
+                stored_hash(&connection, &user.id).await,
+                imported,
+                "not by a guess"
+            );
+            assert_eq!(site.login(&name, password).await.status, 200);
+            let renewed = stored_hash(&connection, &user.id).await;
+            assert!(
+                renewed.starts_with("$argon2id$v=19$m=256,t=1,p=1$"),
+                "{renewed}"
+            );
+            assert_eq!(site.login(&name, password).await.status, 200);
+            assert_eq!(stored_hash(&connection, &user.id).await, renewed);
+        }
+        // What no password can be held against fails as a wrong password does, and the log says so.
+        site.register("odd").await;
+        for odd in [
+            "5f4dcc3b5aa765d61d8327deb882cf99",
+            "$2y$31$rCVZVOThsIa97pEDOxvGuRRgzG64bvtJ0938xuqzv18d3ZpQhstCx",
+        ] {
+            store(tenant, "odd", odd).await;
+            let failed = site.login("odd", "password").await;
+            assert_eq!(
+                failed.status,
+                site.login("nobody", "password").await.status,
+                "{failed:?}"
+            );
+        }
+    }
+    let log = stage.server.log();
+    assert!(
+        log.contains("a stored password hash is of no known form"),
+        "{log}"
+    );
+    assert!(!log.contains("5f4dcc3b"), "{log}");
 }
 
 const STANDINGS: [(&str, &str); 4] = [
