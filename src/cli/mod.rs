@@ -8,6 +8,7 @@ pub mod admin;
 pub mod apply;
 pub mod client;
 pub mod demo;
+pub mod doctor;
 pub mod hash;
 pub mod invite;
 pub mod migrate;
@@ -58,6 +59,8 @@ pub enum Command {
     Apply(apply::ApplyArgs),
     /// Issue, list and revoke a tenant's invite codes
     Invite(invite::InviteArgs),
+    /// Tell what is wrong, and what to do
+    Doctor(doctor::DoctorArgs),
     /// Measure password hashes on this machine
     Hash(hash::HashArgs),
     /// List a tenant's users, change their group and standing
@@ -79,6 +82,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Tenant(args) => tenant::run(args).await,
         Command::Apply(args) => apply::run(args).await,
         Command::Invite(args) => invite::run(args).await,
+        Command::Doctor(args) => doctor::run(args, config).await,
         Command::Hash(args) => hash::run(args, config).await,
         Command::User(args) => user::run(args).await,
     }
@@ -102,17 +106,28 @@ pub enum CliError {
     /// No answer, or one that makes no sense.
     #[error("{0}")]
     Server(String),
+    /// The doctor found something.
+    #[error("{errors} errors, {warnings} warnings")]
+    Unwell {
+        /// What does not work.
+        errors: usize,
+        /// What does not work well.
+        warnings: usize,
+        /// The exit status for that.
+        code: u8,
+    },
     /// A file, standard input or standard output failed.
     #[error("{0}: {1}")]
     Io(String, #[source] io::Error),
 }
 
 impl CliError {
-    /// 2 for a wrong call, as clap has it; 1 for the rest; 0 when only the reader of our output went away.
+    /// 2 for a wrong call, as clap has it; the doctor's own; 1 for the rest; 0 when only the reader of our output went away.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
+            Self::Unwell { code, .. } => *code,
             Self::Io(_, error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             _ => 1,
         }

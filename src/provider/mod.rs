@@ -22,6 +22,7 @@ mod client;
 mod digest;
 pub mod error;
 pub mod mini_program;
+mod reach;
 pub mod settings;
 pub mod sms;
 mod tc3;

@@ -399,6 +399,10 @@ impl Connection {
         PoolWatch(Arc::clone(&self.pool))
     }
 
+    pub(super) const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// The database's kind, as SeaORM names it.
     pub(super) fn sea_backend(&self) -> DbBackend {
         self.pool.current().get_database_backend()

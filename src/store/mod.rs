@@ -19,6 +19,7 @@ pub mod counters;
 pub mod error;
 mod group_commit;
 pub mod identities;
+pub mod inspection;
 pub mod invite_codes;
 mod logins;
 mod lookups;

@@ -183,6 +183,16 @@ impl DatabaseUrl {
         }
     }
 
+    /// The file of an SQLite database; `None` for one in memory or on a server.
+    #[must_use]
+    pub fn file(&self) -> Option<String> {
+        if self.backend != Backend::Sqlite || self.expose().contains(":memory:") {
+            return None;
+        }
+        let options = SqliteConnectOptions::from_str(self.expose()).ok()?;
+        Some(options.get_filename().to_str()?.to_owned())
+    }
+
     /// The kind of database at this address.
     #[must_use]
     pub const fn backend(&self) -> Backend {

@@ -8,6 +8,7 @@ mod command_line;
 mod contract;
 mod cors;
 mod demo;
+mod doctor;
 mod durability;
 mod forum;
 mod golden;

@@ -65,6 +65,11 @@ impl Simulator {
         })
     }
 
+    /// The address of a path here.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
     /// Ends it: nobody listens there any more.
     pub(crate) async fn stop(&self) {
         self.process.sigterm();

@@ -1,0 +1,141 @@
+//! What `enroll doctor` looks at in a database. It only reads.
+
+use std::time::Duration;
+
+use entity::platform::signing_key;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Statement,
+};
+
+use super::connection::Connection;
+use super::error::StoreError;
+use super::platform_db::PlatformDb;
+use super::schema::{Schema, is_current};
+use super::settings::Backend;
+use crate::clock::Timestamp;
+use crate::domain::ids::TenantId;
+
+/// How a database stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// The time of a question and its answer on an open connection, at best of three.
+    pub latency: Duration,
+    /// Whether it has every change of this version.
+    pub is_current: bool,
+    /// What its server says of itself; `None` for SQLite, which has none.
+    pub server: Option<ServerFacts>,
+}
+
+/// What a database's server says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerFacts {
+    /// How far its clock is ahead of ours, in milliseconds; as exact as half the latency.
+    pub ahead_millis: i64,
+    /// Most connections that it takes from all its clients.
+    pub max_connections: i64,
+    /// Row-level security does not bind the role that we log in as. Always false on MySQL, which has none.
+    pub sees_all_rows: bool,
+}
+
+const POSTGRES: &str = "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint AS now, \
+     current_setting('max_connections')::bigint AS connections, \
+     (SELECT (rolsuper OR rolbypassrls)::int::bigint FROM pg_roles WHERE rolname = current_user) AS sees_all";
+const MYSQL: &str = "SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) AS now, \
+     CAST(@@max_connections AS SIGNED) AS connections, CAST(0 AS SIGNED) AS sees_all";
+
+impl Connection {
+    /// Looks at the database.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it does not answer.
+    pub async fn inspect(&self, schema: Schema) -> Result<Inspection, StoreError> {
+        // The first question may have to connect.
+        self.ping().await?;
+        let mut latency = Duration::MAX;
+        for _ in 0..3 {
+            let begun = self.clock().monotonic();
+            self.ping().await?;
+            latency = latency.min(self.clock().monotonic().saturating_duration_since(begun));
+        }
+        Ok(Inspection {
+            latency,
+            is_current: is_current(self, schema).await?,
+            server: self.server_facts().await?,
+        })
+    }
+
+    async fn server_facts(&self) -> Result<Option<ServerFacts>, StoreError> {
+        let sql = match self.backend {
+            Backend::Sqlite => return Ok(None),
+            Backend::Postgres => POSTGRES,
+            Backend::Mysql => MYSQL,
+        };
+        let question = Statement::from_string(self.sea_backend(), sql);
+        self.within("inspect", async {
+            let before = self.clock().now().as_millis();
+            let row = self.pool.current().query_one_raw(question).await?;
+            let after = self.clock().now().as_millis();
+            let row = row.ok_or(StoreError::Corrupt("a question without an answer"))?;
+            let now: i64 = row.try_get("", "now")?;
+            Ok(Some(ServerFacts {
+                ahead_millis: now - before.midpoint(after),
+                max_connections: row.try_get("", "connections")?,
+                sees_all_rows: row.try_get::<i64>("", "sees_all")? != 0,
+            }))
+        })
+        .await
+    }
+}
+
+/// The key that signs a tenant's tokens.
+#[derive(Clone, Debug)]
+pub struct PresentKey {
+    /// The key id.
+    pub kid: String,
+    /// PKCS#8, sealed with the master key.
+    pub private_key_sealed: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl PlatformDb {
+    /// The newest of a tenant's keys.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn find_present_key(
+        &self,
+        tenant: TenantId,
+    ) -> Result<Option<PresentKey>, StoreError> {
+        self.connection
+            .within("find_present_key", async {
+                let row = signing_key::Entity::find()
+                    .filter(signing_key::Column::TenantId.eq(tenant.as_i64()))
+                    .order_by_desc(signing_key::Column::CreatedAt)
+                    .order_by_desc(signing_key::Column::Kid)
+                    .one(&self.connection.pool.current())
+                    .await?;
+                Ok(row.map(|row| PresentKey {
+                    kid: row.kid,
+                    private_key_sealed: row.private_key_sealed,
+                    created_at: Timestamp::from_millis(row.created_at),
+                }))
+            })
+            .await
+    }
+
+    /// How many administrators have a token that was not revoked.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn count_administrators(&self) -> Result<u64, StoreError> {
+        use entity::platform::administrator;
+        self.connection
+            .within("count_administrators", async {
+                let valid = administrator::Entity::find()
+                    .filter(administrator::Column::RevokedAt.is_null());
+                Ok(valid.count(&self.connection.pool.current()).await?)
+            })
+            .await
+    }
+}
