@@ -5,6 +5,7 @@
 //! `docs/contract.md`, section 4, is this table in words. No row holds a text that was not written for clients.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
@@ -99,6 +100,8 @@ pub enum Refusal {
     InvalidInclude(String),
     /// Too many failed attempts; the wait until the next one is judged.
     TooManyAttempts(Duration),
+    /// A form that no page of ours sent.
+    ForeignForm,
 }
 
 impl From<RegistrationError> for Refusal {
@@ -161,6 +164,19 @@ pub struct ErrorAnswer {
     pub body: Vec<u8>,
 }
 
+/// A refusal in words, for a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The HTTP status.
+    pub status: u16,
+    /// Seconds after which to try again.
+    pub retry_after: Option<u64>,
+    /// What belongs to no field.
+    pub general: Vec<String>,
+    /// What belongs to a field, by the attribute's name; of a part of one by its path (`settings/limits`).
+    pub fields: BTreeMap<String, Vec<String>>,
+}
+
 /// The wait that is advised where nothing better is known.
 const SHORT_WAIT: Duration = Duration::from_secs(1);
 
@@ -194,8 +210,33 @@ impl Refusal {
         self.row(Language::English).code
     }
 
-    fn errors(&self, row: &Row, dialect: Dialect, language: Language) -> Vec<Value> {
-        let groups = match self {
+    /// The same for a page that people read: the row of the `standard` dialect, as texts.
+    #[must_use]
+    pub fn told(&self, language: Language) -> Told {
+        let row = self.row(language);
+        let mut groups = self.groups(language);
+        if groups.is_empty() {
+            let pointer = row.field.map(pointer).unwrap_or_default();
+            groups.push((pointer.to_owned(), vec![row.detail.into_owned()]));
+        }
+        let mut told = Told {
+            status: row.status,
+            retry_after: self.retry_after().map(whole_seconds),
+            general: Vec::new(),
+            fields: BTreeMap::new(),
+        };
+        for (pointer, texts) in groups {
+            match pointer.strip_prefix("/data/attributes/") {
+                Some(field) => _ = told.fields.insert(field.to_owned(), texts),
+                None => told.general.extend(texts),
+            }
+        }
+        told
+    }
+
+    /// The texts of a refusal that lists faults, by the pointer of each.
+    fn groups(&self, language: Language) -> Vec<Group> {
+        match self {
             Self::Registration(RegistrationError::Invalid(faults)) => {
                 group_faults(faults, language)
             }
@@ -204,7 +245,11 @@ impl Refusal {
             }
             Self::Unprocessable(faults) => group_texts(faults.iter().cloned()),
             _ => Vec::new(),
-        };
+        }
+    }
+
+    fn errors(&self, row: &Row, dialect: Dialect, language: Language) -> Vec<Value> {
+        let groups = self.groups(language);
         if groups.is_empty() {
             return vec![row.error(dialect)];
         }
@@ -314,6 +359,7 @@ impl Refusal {
             }
             Self::Conflict { code, detail } => Row::new(409, code, detail.clone()),
             Self::TooManyAttempts(_) => row(429, "too_many_attempts", Message::TooManyAttempts),
+            Self::ForeignForm => row(403, "foreign_form", Message::ForeignForm),
         }
     }
 }

@@ -123,6 +123,8 @@ pub enum Message {
     RouteNotFound,
     /// `method_not_allowed`
     MethodNotAllowed,
+    /// `foreign_form`
+    ForeignForm,
 }
 
 impl Message {
@@ -299,6 +301,10 @@ impl Message {
             Self::MethodNotAllowed => (
                 "请求方法不被允许。",
                 "The method is not allowed on this route.",
+            ),
+            Self::ForeignForm => (
+                "此表单不是由本页面提交的，请重新打开页面再试。",
+                "This form did not come from our own page. Please open the page again.",
             ),
         }
     }

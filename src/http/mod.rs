@@ -16,6 +16,8 @@ pub mod error_document;
 mod forum;
 mod guard;
 mod health;
+mod hosted;
+mod html;
 mod invites;
 mod jwks;
 pub mod language;

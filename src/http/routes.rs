@@ -9,8 +9,8 @@ use super::error_document::Refusal;
 use super::language::choose;
 use super::site::languages;
 use super::{
-    forum, health, invites, jwks, login, metrics, mini_program, pc_scan, refresh_token, register,
-    sms, users, wechat,
+    forum, health, hosted, html, invites, jwks, login, metrics, mini_program, pc_scan,
+    refresh_token, register, sms, users, wechat,
 };
 use crate::domain::dialect::Dialect;
 use crate::domain::language::Language;
@@ -63,6 +63,11 @@ const PATTERNS: &[&str] = &[
     "/t/{tenant}/api/mobile/bind/miniprogram",
     "/.well-known/jwks.json",
     "/t/{tenant}/.well-known/jwks.json",
+    "/register",
+    "/t/{tenant}/register",
+    "/register/theme.css",
+    "/t/{tenant}/register/theme.css",
+    "/assets/{hash}/{name}",
     "/livez",
     "/readyz",
     "/metrics",
@@ -123,8 +128,24 @@ pub(super) fn public(app: &mut ServiceConfig) {
         app.service(read(path, jwks::METHODS, jwks::jwks));
     }
     members(app);
+    hosted_page(app);
     app.default_service(web::to(not_found));
 }
+
+/// The page for people, with what it loads.
+fn hosted_page(app: &mut ServiceConfig) {
+    for path in ["/register", "/t/{tenant}/register"] {
+        let page = read(path, hosted::METHODS, hosted::show);
+        app.service(page.route(web::post().to(hosted::register)));
+    }
+    for path in ["/register/theme.css", "/t/{tenant}/register/theme.css"] {
+        app.service(read(path, hosted::METHODS_OF_THEME, hosted::theme));
+    }
+    app.service(read(ASSETS, html::METHODS_OF_ASSETS, html::asset));
+}
+
+/// Stylesheet, script and icon, on both listeners.
+const ASSETS: &str = "/assets/{hash}/{name}";
 
 /// What phones and WeChat accounts are proven with.
 fn providers(app: &mut ServiceConfig) {

@@ -71,7 +71,6 @@ pub async fn begin(
     Ok(tools.providers.authorize_url(app, scan, &redirect, state))
 }
 
-const LONGEST_REDIRECT: usize = 2048;
 /// The page of the original's own front end that takes users back.
 const USUAL_PAGE: &str = "/wx-sign-up-bd";
 
@@ -83,15 +82,7 @@ fn way_back(rules: &TenantRules, asked: Option<&str>) -> Result<String, LoginErr
         let site = origins.first().ok_or_else(|| refused(Fault::Required))?;
         return Ok(format!("{site}{USUAL_PAGE}"));
     };
-    let is_own = origins.iter().any(|origin| {
-        asked
-            .strip_prefix(origin.as_str())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
-    });
-    let plain = asked.len() <= LONGEST_REDIRECT
-        && asked.bytes().all(|byte| byte.is_ascii_graphic())
-        && !asked.contains(['#', '\\']);
-    if is_own && plain {
+    if rules.settings.is_own_page(asked) {
         Ok(asked.to_owned())
     } else {
         Err(refused(Fault::Malformed))

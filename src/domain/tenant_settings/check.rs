@@ -51,6 +51,7 @@ impl TenantSettings {
         self.check_login(&mut checks);
         self.check_origins(&mut checks);
         self.check_groups(&mut checks);
+        self.check_page(&mut checks);
         checks.0
     }
 

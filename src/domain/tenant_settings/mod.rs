@@ -3,6 +3,7 @@
 mod check;
 mod check_providers;
 mod differences;
+mod page;
 mod providers;
 mod read;
 mod secrets;
@@ -18,6 +19,7 @@ use super::language::Language;
 use super::password::CharacterClass;
 
 pub use self::differences::SettingsDifference;
+pub use self::page::{Colour, PageRules, https_origin};
 pub use self::providers::{
     CaptchaRules, CaptchaSettings, SmsRules, SmsSettings, WechatAppSettings, WechatSettings,
 };
@@ -73,6 +75,8 @@ pub struct TenantSettings {
     pub cors: CorsRules,
     /// The groups an account may be in.
     pub groups: Vec<Group>,
+    /// The hosted registration page.
+    pub page: PageRules,
 }
 
 impl Default for TenantSettings {
@@ -108,6 +112,7 @@ impl Default for TenantSettings {
                     invites: false,
                 },
             ],
+            page: PageRules::default(),
         }
     }
 }

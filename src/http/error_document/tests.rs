@@ -178,6 +178,7 @@ fn every_refusal() -> Vec<Refusal> {
         },
         Refusal::Unprocessable(Vec::new()),
         Refusal::TooManyAttempts(wait),
+        Refusal::ForeignForm,
         RefreshError::Missing.into(),
         RefreshError::Rejected.into(),
         RefreshError::Call(CallError::Forbidden).into(),
@@ -192,6 +193,28 @@ fn every_refusal() -> Vec<Refusal> {
             .map(|error| Refusal::from(RegistrationError::from(error))),
     );
     all
+}
+
+#[test]
+fn a_page_is_told_the_same_texts_at_the_same_fields() {
+    let told = Refusal::from(faults()).told(English);
+    assert_eq!(told.status, 422);
+    assert_eq!(told.general, [""; 0]);
+    let fields: Vec<_> = told.fields.keys().map(String::as_str).collect();
+    assert_eq!(fields, ["code", "password", "username"]);
+    let answer = Refusal::from(faults()).answer(Standard, English);
+    for error in errors(&answer) {
+        let pointer = error["source"]["pointer"].as_str().unwrap();
+        let field = pointer.rsplit('/').next().unwrap();
+        assert_eq!(error["detail"], json!(told.fields[field]), "{field}");
+    }
+    let limited = CallError::TooMany(LimitKind::Address, Duration::from_millis(1500));
+    let told = Refusal::from(limited).told(English);
+    assert_eq!((told.status, told.retry_after), (429, Some(2)));
+    assert_eq!((told.general.len(), told.fields.len()), (1, 0));
+    let invite = Refusal::from(RegistrationError::InviteRejected).told(SimplifiedChinese);
+    assert_eq!(invite.fields["code"], ["无效的邀请码。"]);
+    assert_eq!(invite.general, [""; 0]);
 }
 
 #[test]
