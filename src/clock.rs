@@ -122,6 +122,13 @@ impl Timestamp {
         )
     }
 
+    /// How long this moment is after an earlier one; nothing when it is not.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        let millis = self.0.saturating_sub(earlier.0);
+        Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
+
     /// RFC 3339 in whole seconds at the given offset from UTC in minutes (contract section 1: `+08:00` by default).
     #[must_use]
     pub fn to_rfc3339(self, offset_minutes: i16) -> String {

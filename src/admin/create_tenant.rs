@@ -11,9 +11,8 @@ use crate::domain::tenant_key::TenantKey;
 use crate::store::administrators::Administrator;
 use crate::store::audit::Audit;
 use crate::store::settings::{Backend, DatabaseUrl};
-use crate::store::signing_keys::{NewSigningKey, key_context};
 use crate::store::tenants::{NewTenant, Placement, TenantRecord, url_context};
-use crate::token::{Algorithm, NewKey};
+use crate::token::Algorithm;
 
 /// A tenant as an administrator asks for it. No `Debug`: its settings hold secrets in clear.
 pub struct TenantRequest {
@@ -56,7 +55,7 @@ impl Admin {
         }
         let settings = self.first_settings(id, request.settings)?;
         let placement = self.place(id, request.placement).await?;
-        let key = self.new_signing_key(id)?;
+        let key = self.new_signing_key(id, Algorithm::EdDsa)?;
         let new = NewTenant {
             key: request.key,
             name: request.name,
@@ -115,22 +114,5 @@ impl Admin {
                 ))
             }
         }
-    }
-
-    fn new_signing_key(&self, tenant: TenantId) -> Result<NewSigningKey, AdminError> {
-        let made = NewKey::generate(Algorithm::EdDsa, self.entropy.bytes::<16>()?);
-        let key = made.map_err(|error| {
-            tracing::error!(%error, "no signing key can be made");
-            AdminError::Internal
-        })?;
-        let nonce = self.entropy.bytes::<12>()?;
-        let context = key_context(tenant, &key.kid);
-        let sealed = self.master_key.seal(nonce, &context, &key.private_pkcs8);
-        Ok(NewSigningKey {
-            kid: key.kid,
-            algorithm: key.algorithm.as_str().to_owned(),
-            private_key_sealed: sealed.map_err(|_| AdminError::Internal)?,
-            public_jwk: key.public_jwk.to_string(),
-        })
     }
 }

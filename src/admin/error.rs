@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::clock::NoEntropy;
 use crate::domain::tenant_settings::SettingsFault;
 use crate::store::error::{OfStore, StoreError};
+use crate::store::signing_keys::KeysNotChanged;
 use crate::store::tenants::TenantNotChanged;
 use crate::tenant::error::TenantError;
 
@@ -50,6 +51,12 @@ pub enum AdminError {
     /// The state does not allow this: only active tenants are suspended, only suspended ones resumed.
     #[error("the tenant is {0}")]
     WrongState(&'static str),
+    /// The tenant has as many signing keys as it may.
+    #[error("the tenant has too many keys")]
+    TooManyKeys,
+    /// The only signing key cannot go.
+    #[error("the tenant has no other key")]
+    LastKey,
     /// Settings that cannot stand.
     #[error("{} settings cannot stand", .0.len())]
     Settings(Vec<SettingsFault>),
@@ -94,6 +101,18 @@ impl From<TenantNotChanged> for AdminError {
             TenantNotChanged::HostTaken(host) => Self::HostTaken(host.to_string()),
             TenantNotChanged::NotFound => Self::NotFound("tenant"),
             TenantNotChanged::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<KeysNotChanged> for AdminError {
+    fn from(error: KeysNotChanged) -> Self {
+        match error {
+            KeysNotChanged::NoTenant => Self::NotFound("tenant"),
+            KeysNotChanged::NoKey => Self::NotFound("key"),
+            KeysNotChanged::TooMany => Self::TooManyKeys,
+            KeysNotChanged::LastKey => Self::LastKey,
+            KeysNotChanged::Store(error) => error.into(),
         }
     }
 }

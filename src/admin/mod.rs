@@ -14,6 +14,7 @@ mod create_tenant;
 pub mod error;
 mod invite_batches;
 mod invites;
+mod keys;
 mod list_audit;
 mod list_users;
 mod pressure;
@@ -26,12 +27,14 @@ pub use self::change_tenant::TenantUpdate;
 pub use self::create_tenant::{PlacementRequest, TenantRequest};
 pub use self::invite_batches::{BatchRequest, BatchWork, InviteWalk};
 pub use self::invites::InviteRequest;
+pub use self::keys::{KEY_NOTICE, KeyShown, KeyState};
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use governor::{DefaultKeyedRateLimiter, Quota};
+use tokio::sync::Semaphore;
 
 use self::error::AdminError;
 use crate::clock::{Clock, Entropy};
@@ -55,6 +58,8 @@ pub struct Admin {
     entropy: Entropy,
     /// Wrong tokens per address: a few a minute.
     attempts: Arc<DefaultKeyedRateLimiter<IpAddr>>,
+    /// Who may make a key pair: one at a time, since it takes a core.
+    key_making: Arc<Semaphore>,
 }
 
 /// Wrong tokens that one address may send within a minute.
@@ -80,6 +85,7 @@ impl Admin {
             clock,
             entropy,
             attempts,
+            key_making: Arc::new(Semaphore::new(1)),
         }
     }
 

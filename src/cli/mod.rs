@@ -11,6 +11,7 @@ pub mod demo;
 pub mod doctor;
 pub mod hash;
 pub mod invite;
+pub mod key;
 pub mod migrate;
 pub mod output;
 mod pressure;
@@ -61,6 +62,8 @@ pub enum Command {
     Invite(invite::InviteArgs),
     /// Tell what is wrong, and what to do
     Doctor(doctor::DoctorArgs),
+    /// List, rotate and revoke the keys that sign a tenant's tokens
+    Key(key::KeyArgs),
     /// Measure password hashes on this machine
     Hash(hash::HashArgs),
     /// List a tenant's users, change their group and standing
@@ -83,6 +86,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Apply(args) => apply::run(args).await,
         Command::Invite(args) => invite::run(args).await,
         Command::Doctor(args) => doctor::run(args, config).await,
+        Command::Key(args) => key::run(args).await,
         Command::Hash(args) => hash::run(args, config).await,
         Command::User(args) => user::run(args).await,
     }

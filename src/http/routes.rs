@@ -79,6 +79,8 @@ const PATTERNS: &[&str] = &[
     "/admin/v1/tenants/{key}/suspend",
     "/admin/v1/tenants/{key}/resume",
     "/admin/v1/tenants/{key}/pressure",
+    "/admin/v1/tenants/{key}/keys",
+    "/admin/v1/tenants/{key}/keys/{kid}",
     "/admin/v1/tenants/{key}/settings",
     "/admin/v1/tenants/{key}/settings/preview",
     "/admin/v1/tenants/{key}/settings/{version}",
@@ -284,6 +286,15 @@ pub(super) fn operators(app: &mut ServiceConfig) {
         .service(
             only("/admin/v1/tenants/{key}/settings/{version}/restore", "POST")
                 .route(web::post().to(admin::settings_versions::restore)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/keys", "GET, POST")
+                .route(web::get().to(admin::keys::list))
+                .route(web::post().to(admin::keys::rotate)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/keys/{kid}", "DELETE")
+                .route(web::delete().to(admin::keys::revoke)),
         )
         .service(
             only("/admin/v1/tenants/{key}/users", "GET").route(web::get().to(admin::users::list)),

@@ -41,7 +41,7 @@ pub async fn authenticate(
     let told = keys
         .known
         .verify(
-            &keys.verifying,
+            keys.ring.verifying(),
             token.expose_secret(),
             &expected,
             tools.clock.now(),

@@ -102,6 +102,13 @@ impl Opening {
     ) -> Result<Tokens, CallError> {
         let Admitted(user) = admitted;
         let now = tools.clock.now();
+        let key = rules.keys.ring.signing(now).ok_or_else(|| {
+            tracing::error!(tenant = %rules.key, "all signing keys are retired");
+            CallError::Internal
+        })?;
+        // No token outlives the key that it is checked with.
+        let exp = now.plus(rules.access_life());
+        let exp = key.retires_at.map_or(exp, |end| exp.min(end));
         let claims = AccessClaims {
             iss: rules.issuer.clone(),
             aud: rules.key.as_str().to_owned(),
@@ -112,13 +119,13 @@ impl Opening {
             jti: tools.entropy.bytes()?,
             iat: now,
             nbf: now,
-            exp: now.plus(rules.access_life()),
+            exp,
         };
         Ok(Tokens {
             user,
             union_id: None,
-            access_token: sign_access_token(&rules.keys.signing, &claims)?,
-            expires_in: rules.access_life(),
+            access_token: sign_access_token(&key.signing, &claims)?,
+            expires_in: exp.since(now),
             refresh_token: self.refresh.plain().clone(),
         })
     }

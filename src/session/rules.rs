@@ -10,7 +10,7 @@ use crate::domain::ids::TenantId;
 use crate::domain::tenant_key::TenantKey;
 use crate::domain::tenant_settings::TenantSettings;
 use crate::hashing::{Customer, Purpose};
-use crate::token::{KnownTokens, SigningKey, VerifyingKey};
+use crate::token::{KeyRing, KnownTokens};
 
 /// A tenant's settings and keys, made ready once per version of the settings.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct TenantRules {
     pub censor: CensorList,
     /// `iss` of its tokens.
     pub issuer: String,
-    /// Its keys, which outlive a change of settings.
+    /// Its keys.
     pub keys: Arc<TenantKeys>,
     /// Keys for digests that a database keeps.
     pub secrets: Arc<TenantSecrets>,
@@ -52,24 +52,21 @@ impl fmt::Debug for TenantSecrets {
 /// A tenant's signing keys, opened.
 #[derive(Debug)]
 pub struct TenantKeys {
-    /// The key that signs.
-    pub signing: SigningKey,
-    /// The keys whose signatures count.
-    pub verifying: Vec<VerifyingKey>,
+    /// The keys over time.
+    pub ring: KeyRing,
     /// The tokens whose signatures were checked a moment ago, of all tenants.
     pub known: KnownTokens,
-    /// The public keys as a JWK set (RFC 7517), in JSON.
-    pub jwks: String,
 }
 
 impl TenantRules {
-    /// The same tenant and keys under other settings.
+    /// The same tenant under other settings, and other keys if there are any.
     #[must_use]
-    pub fn with_settings(
+    pub fn changed(
         &self,
         settings: Arc<TenantSettings>,
         accounts: ProviderAccounts,
         issuer: String,
+        keys: Option<Arc<TenantKeys>>,
     ) -> Self {
         Self {
             id: self.id,
@@ -77,7 +74,7 @@ impl TenantRules {
             censor: CensorList::new(&settings.registration.words),
             settings,
             issuer,
-            keys: Arc::clone(&self.keys),
+            keys: keys.unwrap_or_else(|| Arc::clone(&self.keys)),
             secrets: Arc::clone(&self.secrets),
             accounts,
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use entity::platform::{tenant, tenant_host, tenant_settings};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction,
-    EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
 };
 use serde_json::{Value, json};
 
@@ -233,7 +233,8 @@ impl PlatformDb {
             put_hosts(transaction, id, &record.hosts).await?;
             self.add_settings_version(transaction, &record, audit.administrator)
                 .await?;
-            self.insert_signing_key(transaction, id, key, now).await?;
+            self.insert_signing_key(transaction, id, key, now, now)
+                .await?;
             self.add_audit(transaction, &AuditEntry::of_tenant(audit, None, &record))
                 .await?;
             Ok(record)
@@ -304,6 +305,28 @@ impl PlatformDb {
         .await
     }
 
+    /// Marks a tenant as changed, for a change of what belongs to it; `None` when there is none of this key, or it was
+    /// deleted. Until the transaction ends, no other change to any tenant begins.
+    pub(super) async fn touch_tenant(
+        &self,
+        transaction: &DatabaseTransaction,
+        key: &TenantKey,
+    ) -> Result<Option<TenantRecord>, StoreError> {
+        let revision = self.next_revision(transaction).await?;
+        let row = find_row(transaction, tenant::Column::Key.eq(key.as_str())).await?;
+        let Some(row) = row.filter(|row| row.state != TenantState::Deleted.as_i16()) else {
+            return Ok(None);
+        };
+        let mut record = with_hosts(transaction, row).await?;
+        record.revision = revision;
+        tenant::Entity::update_many()
+            .col_expr(tenant::Column::Revision, Expr::value(revision))
+            .filter(tenant::Column::Id.eq(record.id.as_i64()))
+            .exec(transaction)
+            .await?;
+        Ok(Some(record))
+    }
+
     /// The tenant with this key, whatever its state.
     ///
     /// # Errors
@@ -323,10 +346,7 @@ impl PlatformDb {
         self.find_one(tenant::Column::Id.eq(id.as_i64())).await
     }
 
-    async fn find_one(
-        &self,
-        which: sea_orm::sea_query::Expr,
-    ) -> Result<Option<TenantRecord>, StoreError> {
+    async fn find_one(&self, which: Expr) -> Result<Option<TenantRecord>, StoreError> {
         self.connection
             .within("find_tenant", async {
                 let pool = &self.connection.pool.current();
@@ -497,7 +517,7 @@ impl PlatformDb {
 
 async fn find_row(
     connection: &impl ConnectionTrait,
-    which: sea_orm::sea_query::Expr,
+    which: Expr,
 ) -> Result<Option<tenant::Model>, StoreError> {
     Ok(tenant::Entity::find().filter(which).one(connection).await?)
 }

@@ -220,12 +220,13 @@ impl Handler<InvitesIssued> for TenantActor {
 impl Handler<Reconfigure> for TenantActor {
     type Result = ();
 
-    fn handle(&mut self, Reconfigure(tenant): Reconfigure, _: &mut Self::Context) {
+    fn handle(&mut self, change: Reconfigure, _: &mut Self::Context) {
+        let Reconfigure { tenant, keys } = change;
         let settings = Arc::clone(&tenant.record.settings);
         let accounts = ProviderAccounts::open(&settings, self.rules.id, &self.master_key);
         let rules = self
             .rules
-            .with_settings(settings, accounts, tenant.issuer.clone());
+            .changed(settings, accounts, tenant.issuer.clone(), keys);
         self.rules = Arc::new(rules);
         self.slot.open_gate(&self.rules.settings.limits);
         self.bulkheads.set_bounds(&self.rules.settings.limits);

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use super::error::{RETRY_AFTER, TenantError};
 use super::invite_hints::InviteHints;
 use super::launcher::Launcher;
-use super::message::{InvitesIssued, Perform, Reconfigure, Register};
+use super::message::{InvitesIssued, Perform, Register};
 use super::names::{Issuers, Names, Tenant};
 use super::placement::Databases;
 use super::rate_limit::{CallKind, Limited, RateLimits, Standing};
@@ -262,10 +262,9 @@ impl Directory {
     /// # Errors
     /// [`TenantError`] when its actor cannot be reached.
     pub async fn public_keys(&self, tenant: &Arc<Tenant>) -> Result<String, TenantError> {
-        self.question(
-            tenant,
-            |_, rules| async move { Ok(rules.keys.jwks.clone()) },
-        )
+        self.question(tenant, |tools, rules| async move {
+            Ok(rules.keys.ring.jwks(tools.clock.now()).to_string())
+        })
         .await
     }
 
@@ -514,7 +513,7 @@ impl Directory {
                 if let Ok(Some(current)) = self.0.names.by_key(&tenant.record.key).await
                     && current.record.revision > tenant.record.revision
                 {
-                    let _ = call.live.address.send(Reconfigure(current)).await;
+                    self.apply(current).await;
                 }
                 Ok(call)
             }

@@ -23,7 +23,7 @@ use crate::store::error::StoreError;
 use crate::store::platform_db::PlatformDb;
 use crate::store::signing_keys::key_context;
 use crate::store::tenants::Placement;
-use crate::token::{Algorithm, KnownTokens, SigningKey, VerifyingKey, jwks};
+use crate::token::{Algorithm, KeyRing, KnownTokens, RingKey, SigningKey};
 
 /// Starts actors on the arbiters.
 #[derive(Clone)]
@@ -110,7 +110,7 @@ impl Launcher {
             censor: CensorList::new(&record.settings.registration.words),
             settings: Arc::clone(&record.settings),
             issuer: tenant.issuer.clone(),
-            keys: Arc::new(keys),
+            keys,
             secrets: Arc::new(self.secrets_of(record.id)),
             accounts: ProviderAccounts::open(
                 &record.settings,
@@ -160,35 +160,37 @@ impl Launcher {
         }
     }
 
-    async fn open_keys(&self, tenant: TenantId) -> Result<TenantKeys, StoreError> {
+    /// The tenant's keys as they stand in the platform database now.
+    pub(super) async fn open_keys(&self, tenant: TenantId) -> Result<Arc<TenantKeys>, StoreError> {
         const CORRUPT: StoreError = StoreError::Corrupt("signing_keys");
         let stored = self.platform.list_signing_keys(tenant).await?;
-        let newest = stored.first().ok_or(CORRUPT)?;
-        let private = self
-            .databases
-            .master_key
-            .open(
-                &key_context(tenant, &newest.kid),
-                &newest.private_key_sealed,
-            )
-            .map_err(|_| StoreError::Corrupt("signing_keys.private_key_sealed"))?;
-        let algorithm = Algorithm::parse(&newest.algorithm).ok_or(CORRUPT)?;
-        let signing =
-            SigningKey::from_pkcs8(&newest.kid, algorithm, &private).map_err(|_| CORRUPT)?;
-        let public = stored
+        let now = self.databases.clock.now();
+        let kept = stored
             .iter()
-            .map(|key| serde_json::from_str(&key.public_jwk).map_err(|_| CORRUPT))
-            .collect::<Result<Vec<serde_json::Value>, _>>()?;
-        let verifying = public
-            .iter()
-            .map(|jwk| VerifyingKey::from_jwk(jwk).map_err(|_| CORRUPT))
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(TenantKeys {
-            signing,
-            verifying,
+            .filter(|key| key.retires_at.is_none_or(|end| end > now));
+        let opened = kept.map(|key| {
+            let context = key_context(tenant, &key.kid);
+            let master_key = &self.databases.master_key;
+            let private = master_key
+                .open(&context, &key.private_key_sealed)
+                .map_err(|_| StoreError::Corrupt("signing_keys.private_key_sealed"))?;
+            let algorithm = Algorithm::parse(&key.algorithm).ok_or(CORRUPT)?;
+            Ok(RingKey {
+                signs_from: key.signs_from,
+                retires_at: key.retires_at,
+                signing: SigningKey::from_pkcs8(&key.kid, algorithm, &private)
+                    .map_err(|_| CORRUPT)?,
+                public_jwk: serde_json::from_str(&key.public_jwk).map_err(|_| CORRUPT)?,
+            })
+        });
+        let opened = opened.collect::<Result<Vec<_>, StoreError>>()?;
+        if opened.is_empty() {
+            return Err(CORRUPT);
+        }
+        Ok(Arc::new(TenantKeys {
+            ring: KeyRing::new(opened).map_err(|_| CORRUPT)?,
             known: self.known_tokens.clone(),
-            jwks: jwks(&public).to_string(),
-        })
+        }))
     }
 
     async fn on_arbiter_of<T: Send + 'static>(

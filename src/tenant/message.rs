@@ -10,7 +10,7 @@ use crate::pressure::Place;
 use crate::registration::error::RegistrationError;
 use crate::registration::pipeline::RegistrationRequest;
 use crate::session::gate::Tokens;
-use crate::session::rules::TenantRules;
+use crate::session::rules::{TenantKeys, TenantRules};
 use crate::session::tools::Tools;
 use actix::Message;
 
@@ -44,10 +44,14 @@ pub(super) struct Perform<T: Send + 'static, E: Send + 'static> {
 #[rtype(result = "()")]
 pub(super) struct InvitesIssued(pub(super) Vec<InviteCode>);
 
-/// The tenant's settings changed.
+/// The tenant's settings or keys changed.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Reconfigure(pub(super) Arc<Tenant>);
+pub(super) struct Reconfigure {
+    pub(super) tenant: Arc<Tenant>,
+    /// `None` while they cannot be read: those at hand go on.
+    pub(super) keys: Option<Arc<TenantKeys>>,
+}
 
 /// Finish what was begun, close the database, stop.
 #[derive(Message)]

@@ -147,12 +147,17 @@ impl Names {
             _ => self.by_key.invalidate(&record.key).await,
         }
         self.by_host.invalidate_all();
+        self.look_again(record);
+        tenant
+    }
+
+    /// Takes this change in once more at the next look.
+    pub(super) fn look_again(&self, record: &TenantRecord) {
         lock(&self.lately_changed).push(ChangedTenant {
             id: record.id,
             key: record.key.clone(),
             revision: record.revision,
         });
-        tenant
     }
 
     /// The record as it stands in the database now.

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::TokenError;
+use crate::clock::Timestamp;
 
 /// Bytes of an Ed25519 public key, and of each coordinate of a P-256 point.
 const POINT_BYTES: usize = 32;
@@ -250,13 +251,15 @@ pub struct VerifyingKey {
     kid: String,
     algorithm: Algorithm,
     key: DecodingKey,
+    /// From when its signatures count no more.
+    retires_at: Option<Timestamp>,
 }
 
 impl VerifyingKey {
     /// Reads a JWK as [`NewKey::public_jwk`] holds it.
     ///
-    /// # Errors [`TokenError::UnknownAlgorithm`] or [`TokenError::BadKey`]; the curve's equation is
-    /// checked with each signature.
+    /// # Errors
+    /// [`TokenError::UnknownAlgorithm`] or [`TokenError::BadKey`]; the curve's equation is checked with each signature.
     pub fn from_jwk(jwk: &Value) -> Result<Self, TokenError> {
         let member = |name: &str| jwk.get(name).and_then(Value::as_str).unwrap_or_default();
         let algorithm = Algorithm::parse(member("alg")).ok_or(TokenError::UnknownAlgorithm)?;
@@ -282,8 +285,22 @@ impl VerifyingKey {
                 kid: kid.to_owned(),
                 algorithm,
                 key,
+                retires_at: None,
             }),
         }
+    }
+
+    /// The same key, whose signatures count no more from then on.
+    #[must_use]
+    pub fn retiring(mut self, retires_at: Option<Timestamp>) -> Self {
+        self.retires_at = retires_at;
+        self
+    }
+
+    /// Whether its signatures count at this moment, whenever they were made: who stole a key writes any date.
+    #[must_use]
+    pub fn counts_at(&self, now: Timestamp) -> bool {
+        self.retires_at.is_none_or(|end| now < end)
     }
 
     /// Names the key within its tenant.

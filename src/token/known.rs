@@ -31,7 +31,7 @@ pub struct KnownTokens(Cache<[u8; 32], Arc<Known>>);
 
 #[derive(Debug)]
 struct Known {
-    /// The key that signed it. It must still be the tenant's.
+    /// The key that signed it. It must still be the tenant's, and count.
     kid: String,
     claims: WireClaims,
 }
@@ -64,10 +64,14 @@ impl KnownTokens {
         }
         let name = name_of(token, expected);
         let known = self.0.get(&name);
-        if let Some(known) = known.filter(|known| keys.iter().any(|key| key.kid() == known.kid)) {
+        let counts = |kid: &str| {
+            let mut named = keys.iter().filter(|key| key.kid() == kid);
+            named.any(|key| key.counts_at(now))
+        };
+        if let Some(known) = known.filter(|known| counts(&known.kid)) {
             return accept(&known.claims, expected, now).ok_or(TokenRejected);
         }
-        let (key, claims) = read_signed(keys, token)?;
+        let (key, claims) = read_signed(keys, token, now)?;
         let accepted = accept(&claims, expected, now).ok_or(TokenRejected)?;
         let kid = key.kid().to_owned();
         self.0.insert(name, Arc::new(Known { kid, claims }));

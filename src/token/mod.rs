@@ -14,12 +14,14 @@ pub mod issue;
 pub mod keys;
 pub mod known;
 pub mod refresh;
+pub mod ring;
 pub mod verify;
 
 pub use self::issue::{AccessClaims, sign_access_token};
-pub use self::keys::{Algorithm, NewKey, SigningKey, VerifyingKey, jwks};
+pub use self::keys::{Algorithm, NewKey, SigningKey, VerifyingKey};
 pub use self::known::KnownTokens;
 pub use self::refresh::{RefreshToken, token_digest_hex};
+pub use self::ring::{KeyRing, RingKey};
 pub use self::verify::{Expected, TokenRejected, VerifiedAccess};
 
 /// A key or a token could not be made.

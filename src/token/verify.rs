@@ -52,10 +52,11 @@ pub struct TokenRejected;
 /// The key that signed a token, and what the token says.
 ///
 /// # Errors
-/// [`TokenRejected`] unless one of the keys did.
+/// [`TokenRejected`] unless one of the keys did that counts at this moment.
 pub(super) fn read_signed<'a>(
     keys: &'a [VerifyingKey],
     token: &str,
+    now: Timestamp,
 ) -> Result<(&'a VerifyingKey, WireClaims), TokenRejected> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(TokenRejected);
@@ -63,7 +64,7 @@ pub(super) fn read_signed<'a>(
     let header = decode_header(token).map_err(|_| TokenRejected)?;
     let key = keys
         .iter()
-        .find(|key| speaks_for(&header, key))
+        .find(|key| speaks_for(&header, key) && key.counts_at(now))
         .ok_or(TokenRejected)?;
     let claims = decode::<WireClaims>(token, key.decoding_key(), &signature_only(key))
         .map_err(|_| TokenRejected)?

@@ -20,8 +20,12 @@ pub struct Model {
     /// The public key as a JWK (RFC 7517).
     #[sea_orm(column_type = "Text")]
     pub public_jwk: String,
-    /// Milliseconds since the Unix epoch; the newest key signs.
+    /// Milliseconds since the Unix epoch.
     pub created_at: i64,
+    /// From when it signs, until another does; milliseconds since the Unix epoch.
+    pub signs_from: i64,
+    /// From when its signatures count no more; milliseconds since the Unix epoch.
+    pub retires_at: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

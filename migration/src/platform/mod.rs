@@ -2,3 +2,4 @@
 
 pub(crate) mod m20261122_000001_create_platform;
 pub(crate) mod m20261125_000002_give_roles;
+pub(crate) mod m20261125_000003_time_signing_keys;

@@ -6,6 +6,7 @@ mod document;
 mod export;
 pub(super) mod invite_batches;
 pub(super) mod invites;
+pub(super) mod keys;
 pub(super) mod pressure;
 pub(super) mod settings_versions;
 pub(super) mod tenants;
@@ -36,6 +37,7 @@ use crate::domain::role::Right;
 use crate::domain::tenant_key::TenantKey;
 use crate::session::error::CallError;
 use crate::store::administrators::Administrator;
+use crate::store::signing_keys::MOST_KEYS;
 
 /// What the admin handlers work with.
 pub(super) struct Operators {
@@ -215,6 +217,16 @@ impl From<AdminError> for Refusal {
             AdminError::WrongState(state) => Self::Conflict {
                 code: "tenant_state_conflict",
                 detail: format!("the tenant is {state}"),
+            },
+            AdminError::TooManyKeys => Self::Conflict {
+                code: "too_many_keys",
+                detail: format!(
+                    "a tenant has at most {MOST_KEYS} keys: revoke one, or wait until one is retired"
+                ),
+            },
+            AdminError::LastKey => Self::Conflict {
+                code: "last_key",
+                detail: "the tenant has no other key: make one before this one goes".into(),
             },
             AdminError::Settings(faults) => Self::Unprocessable(
                 faults

@@ -148,10 +148,8 @@ impl Directory {
             return;
         };
         if tenant.record.state == TenantState::Active {
-            if let Some(live) = slot.live()
-                && live.address.send(Reconfigure(tenant)).await.is_err()
-            {
-                tracing::warn!(tenant = %slot.tenant, "a dead actor heard no change; its successor will");
+            if let Some(live) = slot.live() {
+                self.reconfigure(&live, tenant).await;
             }
             return;
         }
@@ -160,6 +158,23 @@ impl Directory {
         }
         let directory = self.clone();
         actix::spawn(async move { directory.drain_unwanted(&slot, &tenant.record.key).await });
+    }
+
+    /// Tells a live actor its tenant's settings and keys. Keys that cannot be read are tried again at the next look for
+    /// changes.
+    async fn reconfigure(&self, live: &Live, tenant: Arc<Tenant>) {
+        let opened = self.0.launcher.open_keys(tenant.record.id).await;
+        let keys = opened
+            .inspect_err(|error| {
+                tracing::warn!(%error, tenant = %tenant.record.key, "the signing keys cannot be read anew");
+                self.0.names.look_again(&tenant.record);
+            })
+            .ok();
+        let key = tenant.record.key.clone();
+        let change = Reconfigure { tenant, keys };
+        if live.address.send(change).await.is_err() {
+            tracing::warn!(tenant = %key, "a dead actor heard no change; its successor will");
+        }
     }
 
     /// Drains the actor of a tenant that does not serve, as soon as its last caller is answered; unless it serves again

@@ -19,6 +19,7 @@ mod hostile_input;
 mod idempotency;
 mod invite_batches;
 mod isolation;
+mod keys;
 mod lifecycle;
 mod limits;
 mod login;

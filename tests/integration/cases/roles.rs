@@ -100,6 +100,12 @@ async fn each_role_does_what_the_table_says_and_no_more(backend: Backend) {
     let preview = document("settings", json!({"settings": {}}));
     let administrator = document("administrators", json!({}));
     let batch = document("invite-batches", json!({"count": 2}));
+    let key = document("keys", json!({"signs_in_seconds": 0}));
+    let keys = ground.get(server.token(), "/tenants/acme/keys").await;
+    let first_key = format!(
+        "/tenants/acme/keys/{}",
+        keys["data"][0]["id"].as_str().expect("an id")
+    );
     let (invite, change) = (
         document("invites", json!({})),
         document("users", json!({"status": "normal"})),
@@ -135,6 +141,14 @@ async fn each_role_does_what_the_table_says_and_no_more(backend: Backend) {
             Some(&preview),
             [404, 200, 403, 200],
         ),
+        ("GET", "/tenants/acme/keys", None, [404, 200, 200, 200]),
+        (
+            "POST",
+            "/tenants/acme/keys",
+            Some(&key),
+            [404, 201, 403, 201],
+        ),
+        ("DELETE", &first_key, None, [404, 204, 403, 404]),
         ("GET", "/tenants/acme/pressure", None, [404, 200, 200, 200]),
         ("GET", "/tenants/acme/users", None, [404, 200, 200, 200]),
         ("GET", &user, None, [404, 200, 200, 200]),
