@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use tokio::sync::watch;
 
 use crate::admin::Admin;
 use crate::clock::{Clock, Entropy};
@@ -22,6 +23,7 @@ use crate::store::error::StoreError;
 use crate::store::platform_db::PlatformDb;
 use crate::store::schema::{Schema, is_current};
 use crate::store::settings::{Backend, DatabaseUrl};
+use crate::telemetry::usage::Usage;
 use crate::telemetry::{LogGuard, Metrics, TelemetryError};
 use crate::tenant::directory::{Directory, DirectoryParts};
 use crate::tenant::names::Issuers;
@@ -69,6 +71,7 @@ pub struct App {
     directory: Directory,
     hashing: HashPool,
     metrics: Metrics,
+    usage: Usage,
     clock: Clock,
     readiness: ReadinessVerdict,
     public_server: (actix_web::dev::Server, ListenerGuard),
@@ -79,6 +82,9 @@ pub struct App {
 
 /// How much longer the guard of a listener waits than the deadlines inside it.
 const GUARD_MARGIN: Duration = Duration::from_secs(1);
+
+/// How long the last usage may take to be written when the process stops.
+const LAST_USAGE: Duration = Duration::from_secs(5);
 
 /// How often readiness is judged.
 const READINESS_EVERY: Duration = Duration::from_millis(500);
@@ -199,6 +205,7 @@ impl App {
         };
         let (public, public_listener) = listen(settings.server.public_listen)?;
         let (operators, operators_listener) = listen(settings.server.admin_listen)?;
+        let usage = Usage::default();
         let directory = Directory::new(DirectoryParts {
             settings: settings.tenants.clone(),
             database: settings.database.clone(),
@@ -215,6 +222,7 @@ impl App {
             clock: clock.clone(),
             entropy,
             metrics: metrics.clone(),
+            usage: usage.clone(),
         });
         let admin = Admin::new(
             platform.clone(),
@@ -265,6 +273,7 @@ impl App {
             directory,
             hashing,
             metrics,
+            usage,
             clock,
             readiness,
             public_server: (public_server, public_guard),
@@ -296,6 +305,9 @@ impl App {
             readiness.clone(),
             self.metrics.clone(),
         ));
+        let (stop_usage, stop) = watch::channel(false);
+        let kept = settings.telemetry.clone();
+        let usage = actix::spawn(self.platform.clone().keep_usage(self.usage, kept, stop));
         tracing::info!(public = %self.public, operators = %self.operators, "listening");
 
         signals.next().await;
@@ -308,6 +320,10 @@ impl App {
         let grace = Duration::from_millis(settings.shutdown.grace_ms);
         drain_listener(&public_handle, &public_guard, grace, &clock).await;
         directory.close().await;
+        stop_usage.send_replace(true);
+        if tokio::time::timeout(LAST_USAGE, usage).await.is_err() {
+            tracing::warn!("the last usage was not written in time");
+        }
         // The operators' listener goes last: whoever watches can see the end coming.
         drain_listener(
             &operators_handle,

@@ -129,6 +129,13 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(millis).unwrap_or(0))
     }
 
+    /// This moment and `by` earlier; stays at the far end instead of wrapping.
+    #[must_use]
+    pub fn minus(self, by: Duration) -> Self {
+        let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
+
     /// RFC 3339 in whole seconds at the given offset from UTC in minutes (contract section 1: `+08:00` by default).
     #[must_use]
     pub fn to_rfc3339(self, offset_minutes: i16) -> String {

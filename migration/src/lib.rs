@@ -28,6 +28,7 @@ impl MigratorTrait for PlatformMigrator {
             Box::new(platform::m20261122_000001_create_platform::Migration),
             Box::new(platform::m20261125_000002_give_roles::Migration),
             Box::new(platform::m20261125_000003_time_signing_keys::Migration),
+            Box::new(platform::m20261125_000004_create_usage::Migration),
         ]
     }
 

@@ -20,6 +20,7 @@ mod list_users;
 mod pressure;
 mod read_settings;
 mod settings_versions;
+mod usage;
 
 pub use self::administrators::RoleRequest;
 pub use self::authenticate::{AdministratorToken, create_administrator};

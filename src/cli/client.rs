@@ -143,13 +143,13 @@ impl AdminClient {
     pub async fn list(
         &self,
         segments: &[&str],
-        filter: Option<(&str, &str)>,
+        filters: &[(&str, &str)],
         progress: &Progress,
     ) -> Result<Vec<Value>, CliError> {
         let mut url = self.url(segments)?;
         url.query_pairs_mut()
             .append_pair("page[size]", PAGE_SIZE)
-            .extend_pairs(filter);
+            .extend_pairs(filters);
         let mut found = Vec::new();
         loop {
             let page: Page = read(self.send(Method::GET, url.clone(), None).await?)?;
@@ -480,7 +480,7 @@ pub(super) mod tests {
         ]);
         let progress = Progress::counting("tenants");
         let found = client
-            .list(&["tenants"], Some(("filter[state]", "active")), &progress)
+            .list(&["tenants"], &[("filter[state]", "active")], &progress)
             .await;
         assert_eq!(found.unwrap(), [json!(1), json!(2), json!(3)]);
         let asked = asked.join().unwrap();
@@ -503,10 +503,7 @@ pub(super) mod tests {
         };
         let (client, asked) = serve(vec![page(), page()]);
         let progress = Progress::counting("tenants");
-        let error = client
-            .list(&["tenants"], None, &progress)
-            .await
-            .unwrap_err();
+        let error = client.list(&["tenants"], &[], &progress).await.unwrap_err();
         assert!(error.to_string().contains("same page"), "{error}");
         assert_eq!(asked.join().unwrap().len(), 2);
     }

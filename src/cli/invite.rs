@@ -140,7 +140,7 @@ pub async fn run(args: InviteArgs) -> Result<(), CliError> {
         Action::List { tenant } => {
             let progress = Progress::counting("invite codes");
             let invites = client
-                .list(&["tenants", &tenant, "invites"], None, &progress)
+                .list(&["tenants", &tenant, "invites"], &[], &progress)
                 .await?;
             drop(progress);
             show_list(invites, admin.json)
@@ -149,7 +149,7 @@ pub async fn run(args: InviteArgs) -> Result<(), CliError> {
         Action::Registrations { tenant, code } => {
             let progress = Progress::counting("registrations");
             let path = ["tenants", &tenant, "invites", &code, "registrations"];
-            let users = client.list(&path, None, &progress).await?;
+            let users = client.list(&path, &[], &progress).await?;
             drop(progress);
             show_registrations(users, admin.json)
         }

@@ -61,7 +61,7 @@ pub async fn run(args: KeyArgs) -> Result<(), CliError> {
         Action::List { tenant } => {
             let progress = Progress::counting("keys");
             let path = ["tenants", &tenant, "keys"];
-            let keys = client.list(&path, None, &progress).await?;
+            let keys = client.list(&path, &[], &progress).await?;
             drop(progress);
             show(keys, admin.json)
         }

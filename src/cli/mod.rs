@@ -19,6 +19,7 @@ pub mod serve;
 pub mod settings_patch;
 pub mod simulate;
 pub mod tenant;
+mod usage;
 pub mod user;
 
 use std::io;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::CliError;
 use super::client::{AdminArgs, AdminClient, read};
 use super::output::{self, Progress};
+use super::usage::{self, UsageArgs};
 use super::{pressure, settings_patch};
 use crate::store::settings::DatabaseUrl;
 
@@ -23,7 +24,8 @@ use crate::store::settings::DatabaseUrl;
   enroll tenant create acme --own-url-stdin < database-url
   enroll tenant set acme limits.per_tenant=null limits.per_address='{\"calls\":5,\"seconds\":60}'
   enroll tenant list --state suspended --json
-  enroll tenant pressure acme")]
+  enroll tenant pressure acme
+  enroll tenant usage acme --step day")]
 pub struct TenantArgs {
     #[command(subcommand)]
     action: Action,
@@ -68,6 +70,8 @@ enum Action {
         /// The tenant's key
         key: String,
     },
+    /// Show what a tenant, or each of them, used by the hour or the day
+    Usage(UsageArgs),
     /// Delete a tenant
     Delete {
         /// The tenant's key
@@ -154,6 +158,7 @@ pub async fn run(args: TenantArgs) -> Result<(), CliError> {
             client.call(Method::POST, &["tenants"], Some(&body)).await?
         }
         Action::List { state } => return list(&client, state, admin.json).await,
+        Action::Usage(args) => return usage::run(&client, args, admin.json).await,
         Action::Show { key } => client.call(Method::GET, &["tenants", &key], None).await?,
         Action::Set(set) => {
             let path = ["tenants", &set.key.clone()];
@@ -206,7 +211,9 @@ pub async fn run(args: TenantArgs) -> Result<(), CliError> {
 async fn list(client: &AdminClient, state: Option<State>, json: bool) -> Result<(), CliError> {
     let filter = state.map(|state| ("filter[state]", state.as_str()));
     let progress = Progress::counting("tenants");
-    let tenants = client.list(&["tenants"], filter, &progress).await?;
+    let tenants = client
+        .list(&["tenants"], filter.as_slice(), &progress)
+        .await?;
     drop(progress);
     if json {
         return output::show(&output::json(&json!({ "data": tenants })));

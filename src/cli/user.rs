@@ -87,7 +87,7 @@ pub async fn run(args: UserArgs) -> Result<(), CliError> {
         Action::List { tenant } => {
             let progress = Progress::counting("users");
             let users = client
-                .list(&["tenants", &tenant, "users"], None, &progress)
+                .list(&["tenants", &tenant, "users"], &[], &progress)
                 .await?;
             drop(progress);
             show(users, admin.json)

@@ -272,6 +272,11 @@ impl HashPool {
         }
     }
 
+    /// Milliseconds since the Unix epoch.
+    pub(super) fn today(&self) -> i64 {
+        self.inner.shared.clock.now().as_millis()
+    }
+
     /// The pool's own time.
     pub(super) fn now(&self) -> Instant {
         self.inner.shared.clock.monotonic()

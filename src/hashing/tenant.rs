@@ -9,21 +9,24 @@ use super::engine::{PasswordHash, Verified};
 use super::pool::{HashPool, HashRefusal};
 use super::queue::Customer;
 use crate::pressure::{Refusals, Resource, Stage};
+use crate::telemetry::usage::{Counter, TenantUsage};
 
-/// One tenant's way to the pool. Clones share the count.
+/// One tenant's way to the pool. Clones share the counts.
 #[derive(Clone, Debug)]
 pub struct TenantHashing {
     pool: HashPool,
     refusals: Arc<Refusals>,
+    usage: TenantUsage,
 }
 
 impl HashPool {
     /// The pool for one tenant, to which nothing was refused yet.
     #[must_use]
-    pub fn for_tenant(&self) -> TenantHashing {
+    pub fn for_tenant(&self, usage: TenantUsage) -> TenantHashing {
         TenantHashing {
             pool: self.clone(),
             refusals: Arc::default(),
+            usage,
         }
     }
 }
@@ -40,7 +43,7 @@ impl TenantHashing {
         deadline: Instant,
     ) -> Result<PasswordHash, HashRefusal> {
         let hashed = self.pool.hash(customer, password, deadline).await;
-        self.counted(hashed)
+        self.used(hashed)
     }
 
     /// As [`HashPool::verify`].
@@ -55,7 +58,7 @@ impl TenantHashing {
         deadline: Instant,
     ) -> Result<Verified, HashRefusal> {
         let verified = self.pool.verify(customer, password, stored, deadline).await;
-        self.counted(verified)
+        self.used(verified)
     }
 
     /// As [`HashPool::foresee`].
@@ -81,6 +84,13 @@ impl TenantHashing {
             expected_wait: Some(line.expected_wait),
             refused: self.refusals.seen(self.pool.now()),
         }
+    }
+
+    fn used<T>(&self, done: Result<T, HashRefusal>) -> Result<T, HashRefusal> {
+        if done.is_ok() {
+            self.usage.count(Counter::Hashes, self.pool.today());
+        }
+        self.counted(done)
     }
 
     fn counted<T>(&self, done: Result<T, HashRefusal>) -> Result<T, HashRefusal> {

@@ -81,6 +81,8 @@ const PATTERNS: &[&str] = &[
     "/admin/v1/tenants/{key}/pressure",
     "/admin/v1/tenants/{key}/keys",
     "/admin/v1/tenants/{key}/keys/{kid}",
+    "/admin/v1/tenants/{key}/usage",
+    "/admin/v1/usage",
     "/admin/v1/tenants/{key}/settings",
     "/admin/v1/tenants/{key}/settings/preview",
     "/admin/v1/tenants/{key}/settings/{version}",
@@ -270,6 +272,11 @@ pub(super) fn operators(app: &mut ServiceConfig) {
             only("/admin/v1/tenants/{key}/pressure", "GET")
                 .route(web::get().to(admin::pressure::show)),
         )
+        .service(
+            only("/admin/v1/tenants/{key}/usage", "GET")
+                .route(web::get().to(admin::usage::of_tenant)),
+        )
+        .service(only("/admin/v1/usage", "GET").route(web::get().to(admin::usage::totals)))
         .service(
             only("/admin/v1/tenants/{key}/settings", "GET")
                 .route(web::get().to(admin::settings_versions::list)),

@@ -14,6 +14,7 @@ use crate::session::rules::TenantRules;
 use crate::session::tools::Tools;
 use crate::store::proof_tokens::NewProofToken;
 use crate::store::users::User;
+use crate::telemetry::usage::Counter;
 use crate::token::token_digest_hex;
 
 /// Lets a user in who has shown who they are, and binds what they offered besides.
@@ -34,6 +35,7 @@ pub(super) async fn enter(
     if let Err(error) = logged_in {
         return Err(not_bound(error, proofs, rules));
     }
+    tools.count(Counter::Logins);
     // Read again: the bindings and the login changed the row.
     let user = get_user(tools, id).await?;
     let admitted = Admitted::check(user)?;

@@ -22,6 +22,7 @@ use crate::session::rules::TenantRules;
 use crate::session::tools::Tools;
 use crate::store::counters::{Budget, Spent};
 use crate::store::users::{Login, LoginName};
+use crate::telemetry::usage::Counter;
 use crate::token::token_digest_hex;
 
 /// One call of `POST /api/login`.
@@ -65,6 +66,7 @@ pub async fn log_in(
     let attempt = Attempt::of(tools, rules, name, request.requester.ip(), login.as_ref());
     let left = attempt.reserve().await?;
     let Some(Login { user, .. }) = judge(tools, rules, request, password, login).await? else {
+        tools.count(Counter::FailedLogins);
         return Err(if left == 0 {
             attempt.locked(attempt.span)
         } else {
@@ -250,7 +252,10 @@ impl<'a> Attempt<'a> {
     async fn reserve(&self) -> Result<u32, LoginError> {
         match self.tools.db.spend(&self.budgets()).await? {
             Spent::Within { left } => Ok(left.first().copied().unwrap_or(0)),
-            Spent::Over { retry_after, .. } => Err(self.locked(retry_after)),
+            Spent::Over { retry_after, .. } => {
+                self.tools.count(Counter::FailedLogins);
+                Err(self.locked(retry_after))
+            }
         }
     }
 

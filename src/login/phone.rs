@@ -26,6 +26,7 @@ use crate::session::rules::TenantRules;
 use crate::session::tools::Tools;
 use crate::store::proof_tokens::NewProofToken;
 use crate::store::sms_codes::CodeJudged;
+use crate::telemetry::usage::Counter;
 use crate::token::token_digest_hex;
 
 /// One call of `POST /api/sms/verify`.
@@ -125,7 +126,10 @@ async fn judge(
         .await?
     {
         CodeJudged::Right => Ok(()),
-        CodeJudged::Wrong | CodeJudged::Dead => Err(LoginError::SmsCodeRejected),
+        CodeJudged::Wrong | CodeJudged::Dead => {
+            tools.count(Counter::FailedLogins);
+            Err(LoginError::SmsCodeRejected)
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::session::error::{CallError, LimitKind};
 use crate::session::rules::TenantRules;
 use crate::session::tools::Tools;
 use crate::store::counters::{Budget, Spent};
+use crate::telemetry::usage::Counter;
 use crate::token::token_digest_hex;
 
 /// One call of `POST /api/sms/send`.
@@ -85,6 +86,7 @@ pub async fn send_code(
         .send_sms(account, &phone, &code, minutes)
         .await
         .map_err(CallError::from)?;
+    tools.count(Counter::SmsSent);
     Ok(sms_rules.interval_seconds)
 }
 

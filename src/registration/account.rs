@@ -11,6 +11,7 @@ use crate::session::rules::TenantRules;
 use crate::session::tools::Tools;
 use crate::store::registration::{Invitation, NewAccount, NotMade};
 use crate::store::saved_answers::NewSavedAnswer;
+use crate::telemetry::usage::Counter;
 
 use super::error::{ProofError, RegistrationError};
 
@@ -59,6 +60,7 @@ pub(super) async fn make(
         .create_account(&account)
         .await
         .map_err(|error| not_made(error, new.proofs, rules))?;
+    tools.count(Counter::Registrations);
     if new.pending {
         return Err(RegistrationError::AwaitsApproval);
     }

@@ -41,4 +41,5 @@ mod spent_codes;
 mod tenant_audit;
 pub mod tenant_db;
 pub mod tenants;
+pub mod usage;
 pub mod users;

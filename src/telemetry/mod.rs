@@ -6,6 +6,7 @@
 pub mod metrics;
 pub mod settings;
 pub mod tracing;
+pub mod usage;
 
 pub use self::metrics::Metrics;
 pub use self::settings::{LogFormat, TelemetrySettings};

@@ -15,17 +15,43 @@ pub struct TelemetrySettings {
     pub log_level: LogLevel,
     /// Most tenants with metric series of their own; the others are counted together.
     pub max_tenant_series: usize,
+    /// Milliseconds between two writes of what tenants used.
+    pub usage_flush_ms: u64,
+    /// Days for which it is kept by the hour.
+    pub usage_hours_days: u32,
+    /// Days for which it is kept by the day.
+    pub usage_days: u32,
 }
 
 impl TelemetrySettings {
     /// Every value out of its range, by key within the section.
     #[must_use]
     pub fn check(&self) -> Vec<(&'static str, &'static str)> {
-        // A tenant has a score of series; ten thousand tenants are what one scrape still carries.
-        if self.max_tenant_series <= 10_000 {
-            return Vec::new();
-        }
-        vec![("max_tenant_series", "must be 0 to 10000")]
+        let rules = [
+            // A tenant has a score of series; ten thousand tenants are what one scrape still carries.
+            (
+                "max_tenant_series",
+                self.max_tenant_series <= 10_000,
+                "must be 0 to 10000",
+            ),
+            (
+                "usage_flush_ms",
+                (100..=3_600_000).contains(&self.usage_flush_ms),
+                "must be 100 to 3600000",
+            ),
+            (
+                "usage_hours_days",
+                (1..=400).contains(&self.usage_hours_days),
+                "must be 1 to 400",
+            ),
+            (
+                "usage_days",
+                (1..=4000).contains(&self.usage_days),
+                "must be 1 to 4000",
+            ),
+        ];
+        let faults = rules.into_iter().filter(|(_, holds, _)| !holds);
+        faults.map(|(key, _, text)| (key, text)).collect()
     }
 }
 

@@ -52,6 +52,7 @@ use crate::store::settings::{Backend, DatabaseSettings, SharedDatabaseSettings};
 use crate::store::tenant_db::TenantDb;
 use crate::store::tenants::{Placement, TenantRecord};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::usage::{Counter, Usage};
 use crate::token::KnownTokens;
 
 /// What the directory is made of.
@@ -82,6 +83,8 @@ pub struct DirectoryParts {
     pub entropy: Entropy,
     /// What operators see.
     pub metrics: Metrics,
+    /// What tenants use.
+    pub usage: Usage,
 }
 
 /// The directory of tenants. Cheap to clone; made once, before any HTTP worker.
@@ -158,6 +161,7 @@ impl Directory {
                 metrics.clone(),
             ),
             known_tokens: KnownTokens::default(),
+            usage: parts.usage,
             housekeeping: Duration::from_millis(settings.housekeeping_ms),
         };
         let names = Names::new(
@@ -216,6 +220,12 @@ impl Directory {
             Ok(_) => "registered",
             Err(error) => outcome_name(error),
         };
+        // Accounts are counted where they are made.
+        if let Some(refusal) = refusal_counter(outcome) {
+            let now = self.0.clock.now().as_millis();
+            let id = tenant.record.id.as_i64();
+            self.0.launcher.usage.count(id, refusal, now);
+        }
         self.0
             .metrics
             .registration(tenant.record.key.as_str(), outcome);
@@ -595,6 +605,17 @@ fn outcome_name(error: &RegistrationError) -> &'static str {
         RegistrationError::Proof(ProofError::Call(error)) => call_outcome(error),
         RegistrationError::Proof(_) => "proof",
         RegistrationError::Call(error) => call_outcome(error),
+    }
+}
+
+/// How a refused register call counts for its tenant's usage.
+fn refusal_counter(outcome: &str) -> Option<Counter> {
+    match outcome {
+        "registered" | "pending" => None,
+        "closed" | "invite" | "banned" => Some(Counter::RefusedPolicy),
+        "limited" => Some(Counter::RefusedLimit),
+        "overloaded" | "unavailable" | "internal" => Some(Counter::RefusedRoom),
+        _ => Some(Counter::RefusedInput),
     }
 }
 

@@ -23,6 +23,7 @@ use crate::store::error::StoreError;
 use crate::store::platform_db::PlatformDb;
 use crate::store::signing_keys::key_context;
 use crate::store::tenants::Placement;
+use crate::telemetry::usage::Usage;
 use crate::token::{Algorithm, KeyRing, KnownTokens, RingKey, SigningKey};
 
 /// Starts actors on the arbiters.
@@ -35,6 +36,7 @@ pub(super) struct Launcher {
     pub(super) providers: ProviderClient,
     pub(super) hints: InviteHints,
     pub(super) known_tokens: KnownTokens,
+    pub(super) usage: Usage,
     pub(super) housekeeping: Duration,
 }
 
@@ -118,10 +120,12 @@ impl Launcher {
                 &self.databases.master_key,
             ),
         };
+        let usage = self.usage.of_tenant(record.id.as_i64());
         let tools = Tools {
             db,
-            hashing: self.hashing.for_tenant(),
+            hashing: self.hashing.for_tenant(usage.clone()),
             providers: self.providers.for_tenant(),
+            usage,
             clock: self.databases.clock.clone(),
             entropy: self.databases.entropy,
         };

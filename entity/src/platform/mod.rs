@@ -7,3 +7,4 @@ pub mod signing_key;
 pub mod tenant;
 pub mod tenant_host;
 pub mod tenant_settings;
+pub mod usage_count;

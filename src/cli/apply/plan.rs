@@ -358,7 +358,9 @@ async fn change(
 async fn others(client: &AdminClient, declared: &[String]) -> Result<Vec<Step>, CliError> {
     let progress = Progress::counting("tenants");
     let filter = Some(("filter[state]", "active"));
-    let active = client.list(&["tenants"], filter, &progress).await?;
+    let active = client
+        .list(&["tenants"], filter.as_slice(), &progress)
+        .await?;
     let mut steps = Vec::new();
     for tenant in active {
         let key = read::<Shown>(tenant)?.attributes.key;

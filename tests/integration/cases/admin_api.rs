@@ -1007,6 +1007,8 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/admin/v1/tenants/acme/keys"),
     ("POST", "/admin/v1/tenants/acme/keys"),
     ("DELETE", "/admin/v1/tenants/acme/keys/some"),
+    ("GET", "/admin/v1/usage"),
+    ("GET", "/admin/v1/tenants/acme/usage"),
     ("GET", "/admin/v1/tenants/acme/settings"),
     ("GET", "/admin/v1/tenants/acme/settings/1"),
     ("POST", "/admin/v1/tenants/acme/settings/1/restore"),

@@ -42,5 +42,6 @@ mod store;
 mod store_together;
 mod threats_doc;
 mod tokens;
+mod usage;
 mod user_search;
 mod wechat;

@@ -150,6 +150,8 @@ async fn each_role_does_what_the_table_says_and_no_more(backend: Backend) {
         ),
         ("DELETE", &first_key, None, [404, 204, 403, 404]),
         ("GET", "/tenants/acme/pressure", None, [404, 200, 200, 200]),
+        ("GET", "/tenants/acme/usage", None, [404, 200, 200, 200]),
+        ("GET", "/usage", None, [403, 403, 200, 200]),
         ("GET", "/tenants/acme/users", None, [404, 200, 200, 200]),
         ("GET", &user, None, [404, 200, 200, 200]),
         ("POST", &end_sessions, None, [404, 200, 403, 200]),
