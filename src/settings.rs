@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
-pub use environment::{admin_token, admin_url, named_secret, temporary_folder, this_program};
+pub use environment::{
+    admin_token, admin_url, named_secret, source_url, temporary_folder, this_program,
+};
 pub use error::{SettingFault, SettingsError};
 
 use crate::hashing::settings::HashingSettings;

@@ -20,6 +20,7 @@ mod list_users;
 mod pressure;
 mod read_settings;
 mod settings_versions;
+mod transfer;
 mod usage;
 
 pub use self::administrators::RoleRequest;
@@ -29,6 +30,7 @@ pub use self::create_tenant::{PlacementRequest, TenantRequest};
 pub use self::invite_batches::{BatchRequest, BatchWork, InviteWalk};
 pub use self::invites::InviteRequest;
 pub use self::keys::{KEY_NOTICE, KeyShown, KeyState};
+pub use self::transfer::{ImportRequest, Imported};
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;

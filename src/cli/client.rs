@@ -136,6 +136,32 @@ impl AdminClient {
         }
     }
 
+    /// One page of a collection: the first, or the one that the page before named; and what names the next.
+    ///
+    /// # Errors
+    /// As [`AdminClient::call`].
+    pub async fn page(
+        &self,
+        segments: &[&str],
+        next: Option<&str>,
+    ) -> Result<(Vec<Value>, Option<String>), CliError> {
+        let mut url = self.url(segments)?;
+        match next {
+            // Only the query is taken over: the token never follows a link elsewhere, and a proxy's path prefix stays.
+            Some(query) => url.set_query(Some(query)),
+            None => drop(url.query_pairs_mut().append_pair("page[size]", PAGE_SIZE)),
+        }
+        let asked = url.query().map(str::to_owned);
+        let page: Page = read(self.send(Method::GET, url, None).await?)?;
+        let link = page.links.next.as_deref();
+        let next = link.and_then(|link| Some(link.split_once('?')?.1.to_owned()));
+        if next.is_some() && next == asked {
+            let text = "the next page of the list is the same page";
+            return Err(CliError::Server(text.into()));
+        }
+        Ok((page.data, next))
+    }
+
     /// All resources of a collection, page after page.
     ///
     /// # Errors
@@ -336,7 +362,7 @@ pub struct ErrorDocument {
 
 impl ErrorDocument {
     /// Whether this is its one code.
-    fn says(&self, code: &str) -> bool {
+    pub(super) fn says(&self, code: &str) -> bool {
         matches!(self.errors.as_slice(), [only] if only.code == code)
     }
 }

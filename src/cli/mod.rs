@@ -1,6 +1,6 @@
 //! The command line. One command is one file with its arguments (`XArgs`) and `run`.
 //!
-//! Live operations (`tenant`, `apply`, `invite`, `user`) go through the admin API, so they are checked and audited like any other change.
+//! Live operations (`tenant`, `apply`, `export`, `import`, `invite`, `user`) go through the admin API, so they are checked and audited like any other change.
 //! Refused: commands that write to the databases behind the server's back. Secrets come from the environment, a file or
 //! standard input, never as arguments, which every user of the machine can read.
 
@@ -9,7 +9,9 @@ pub mod apply;
 pub mod client;
 pub mod demo;
 pub mod doctor;
+pub mod export;
 pub mod hash;
+pub mod import;
 pub mod invite;
 pub mod key;
 pub mod migrate;
@@ -59,6 +61,10 @@ pub enum Command {
     Tenant(tenant::TenantArgs),
     /// Make declared tenants so
     Apply(apply::ApplyArgs),
+    /// Write a tenant's users with their hashes into a file
+    Export(export::ExportArgs),
+    /// Make users that a file or another site has
+    Import(import::ImportArgs),
     /// Issue, list and revoke a tenant's invite codes
     Invite(invite::InviteArgs),
     /// Tell what is wrong, and what to do
@@ -85,6 +91,8 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Admin(args) => admin::run(args, config).await,
         Command::Tenant(args) => tenant::run(args).await,
         Command::Apply(args) => apply::run(args).await,
+        Command::Export(args) => export::run(args).await,
+        Command::Import(args) => import::run(args).await,
         Command::Invite(args) => invite::run(args).await,
         Command::Doctor(args) => doctor::run(args, config).await,
         Command::Key(args) => key::run(args).await,

@@ -88,6 +88,8 @@ const PATTERNS: &[&str] = &[
     "/admin/v1/tenants/{key}/settings/{version}",
     "/admin/v1/tenants/{key}/settings/{version}/restore",
     "/admin/v1/tenants/{key}/users",
+    "/admin/v1/tenants/{key}/users/export",
+    "/admin/v1/tenants/{key}/users/import",
     "/admin/v1/tenants/{key}/users/{id}",
     "/admin/v1/tenants/{key}/users/{id}/end-sessions",
     "/admin/v1/tenants/{key}/invites",
@@ -305,6 +307,15 @@ pub(super) fn operators(app: &mut ServiceConfig) {
         )
         .service(
             only("/admin/v1/tenants/{key}/users", "GET").route(web::get().to(admin::users::list)),
+        )
+        // Before the users, of which these are none.
+        .service(
+            only("/admin/v1/tenants/{key}/users/export", "GET")
+                .route(web::get().to(admin::transfer::export)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/users/import", "POST")
+                .route(web::post().to(admin::transfer::import)),
         )
         .service(
             only("/admin/v1/tenants/{key}/users/{id}", "GET, PATCH")

@@ -26,6 +26,12 @@ pub fn admin_url() -> Option<String> {
     text("ENROLL_ADMIN_URL")
 }
 
+/// The database of the site that `enroll import` reads: `ENROLL_SOURCE_URL`, unless missing, empty or not Unicode.
+#[must_use]
+pub fn source_url() -> Option<SecretString> {
+    text("ENROLL_SOURCE_URL").map(SecretString::from)
+}
+
 /// The variable that a declared tenant's file names for a secret, unless missing, empty or not Unicode.
 #[must_use]
 pub fn named_secret(name: &str) -> Option<SecretString> {

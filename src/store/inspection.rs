@@ -2,18 +2,14 @@
 
 use std::time::Duration;
 
-use entity::platform::signing_key;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Statement,
-};
+use entity::platform::administrator;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, Statement};
 
 use super::connection::Connection;
 use super::error::StoreError;
 use super::platform_db::PlatformDb;
 use super::schema::{Schema, is_current};
 use super::settings::Backend;
-use crate::clock::Timestamp;
-use crate::domain::ids::TenantId;
 
 /// How a database stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,49 +83,12 @@ impl Connection {
     }
 }
 
-/// The key that signs a tenant's tokens.
-#[derive(Clone, Debug)]
-pub struct PresentKey {
-    /// The key id.
-    pub kid: String,
-    /// PKCS#8, sealed with the master key.
-    pub private_key_sealed: Vec<u8>,
-    /// When it was made.
-    pub created_at: Timestamp,
-}
-
 impl PlatformDb {
-    /// The newest of a tenant's keys.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
-    pub async fn find_present_key(
-        &self,
-        tenant: TenantId,
-    ) -> Result<Option<PresentKey>, StoreError> {
-        self.connection
-            .within("find_present_key", async {
-                let row = signing_key::Entity::find()
-                    .filter(signing_key::Column::TenantId.eq(tenant.as_i64()))
-                    .order_by_desc(signing_key::Column::CreatedAt)
-                    .order_by_desc(signing_key::Column::Kid)
-                    .one(&self.connection.pool.current())
-                    .await?;
-                Ok(row.map(|row| PresentKey {
-                    kid: row.kid,
-                    private_key_sealed: row.private_key_sealed,
-                    created_at: Timestamp::from_millis(row.created_at),
-                }))
-            })
-            .await
-    }
-
     /// How many administrators have a token that was not revoked.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn count_administrators(&self) -> Result<u64, StoreError> {
-        use entity::platform::administrator;
         self.connection
             .within("count_administrators", async {
                 let valid = administrator::Entity::find()

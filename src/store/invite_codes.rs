@@ -353,7 +353,7 @@ impl TenantDb {
         }
     }
 
-    fn invites(&self) -> Select<invite_code::Entity> {
+    pub(super) fn invites(&self) -> Select<invite_code::Entity> {
         invite_code::Entity::find().filter(invite_code::Column::TenantId.eq(self.tenant.as_i64()))
     }
 }

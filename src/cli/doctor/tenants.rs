@@ -179,17 +179,24 @@ impl Look<'_> {
     async fn at_one(&mut self, tenant: &TenantRecord) -> Result<(), StoreError> {
         self.at_placement(tenant);
         self.at_settings(tenant);
-        let Some(key) = self.platform.find_present_key(tenant.id).await? else {
+        let now = self.clock.now();
+        let mut keys = self.platform.list_signing_keys(tenant.id).await?;
+        keys.retain(|key| key.retires_at.is_none_or(|end| end > now));
+        let Some(newest) = keys.first() else {
             self.no_keys.add(tenant, "");
             return Ok(());
         };
-        let context = key_context(tenant.id, &key.kid);
-        let opens = |master: &MasterKey| master.open(&context, &key.private_key_sealed).is_ok();
+        if newest.created_at.plus(OLD_KEY) < now {
+            self.old_keys.add(tenant, "");
+        }
+        let opens = |master: &MasterKey| {
+            keys.iter().all(|key| {
+                let context = key_context(tenant.id, &key.kid);
+                master.open(&context, &key.private_key_sealed).is_ok()
+            })
+        };
         if self.master_key.is_some_and(|master| !opens(master)) {
             self.closed_keys.add(tenant, "");
-        }
-        if key.created_at.plus(OLD_KEY) < self.clock.now() {
-            self.old_keys.add(tenant, "");
         }
         Ok(())
     }
@@ -308,7 +315,7 @@ impl Look<'_> {
                 &self.old_keys,
                 "keys",
                 "signing keys are older than 400 days",
-                "make new keys for these tenants",
+                "make new ones: `enroll key rotate KEY`",
             ),
             (
                 &self.loose_files,

@@ -256,6 +256,7 @@ pub(super) fn resource(invite: &Invite, now: Timestamp) -> Value {
             "revoked_at": invite.revoked_at.map(|at| at.to_rfc3339(0)),
             "note": invite.note,
             "group_id": invite.group_id,
+            "issued_by": invite.issued_by.map(|member| member.to_string()),
             "created_at": invite.created_at.to_rfc3339(0),
             "batch": invite.batch,
             "state": state.map(|(_, name)| name),

@@ -10,6 +10,7 @@ pub(super) mod keys;
 pub(super) mod pressure;
 pub(super) mod settings_versions;
 pub(super) mod tenants;
+pub(super) mod transfer;
 pub(super) mod usage;
 pub(super) mod users;
 

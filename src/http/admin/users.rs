@@ -108,7 +108,7 @@ pub(super) fn group(value: Value) -> Option<i32> {
 }
 
 const TYPE: &str = "users";
-const STATUSES: &str = "normal, banned, pending, rejected or ignored";
+pub(super) const STATUSES: &str = "normal, banned, pending, rejected or ignored";
 
 /// A standing's name in the admin API.
 pub(super) const fn status_name(status: UserStatus) -> &'static str {
@@ -121,7 +121,7 @@ pub(super) const fn status_name(status: UserStatus) -> &'static str {
     }
 }
 
-fn named_status(name: &str) -> Option<UserStatus> {
+pub(super) fn named_status(name: &str) -> Option<UserStatus> {
     UserStatus::ALL
         .into_iter()
         .find(|status| status_name(*status) == name)

@@ -1003,6 +1003,8 @@ const ROUTES: &[(&str, &str)] = &[
     ("DELETE", "/admin/v1/administrators/1"),
     ("GET", "/admin/v1/audit"),
     ("GET", "/admin/v1/tenants/acme/users/1"),
+    ("GET", "/admin/v1/tenants/acme/users/export"),
+    ("POST", "/admin/v1/tenants/acme/users/import"),
     ("POST", "/admin/v1/tenants/acme/users/1/end-sessions"),
     ("GET", "/admin/v1/tenants/acme/keys"),
     ("POST", "/admin/v1/tenants/acme/keys"),

@@ -97,6 +97,7 @@ async fn each_role_does_what_the_table_says_and_no_more(backend: Backend) {
     let of_beta = format!("/administrators/{}", of_beta["id"].as_str().expect("an id"));
 
     let tenant = document("tenants", json!({}));
+    let import = document("user-imports", json!({"rows": [{"username": "imported"}]}));
     let preview = document("settings", json!({"settings": {}}));
     let administrator = document("administrators", json!({}));
     let batch = document("invite-batches", json!({"count": 2}));
@@ -154,6 +155,18 @@ async fn each_role_does_what_the_table_says_and_no_more(backend: Backend) {
         ("GET", "/usage", None, [403, 403, 200, 200]),
         ("GET", "/tenants/acme/users", None, [404, 200, 200, 200]),
         ("GET", &user, None, [404, 200, 200, 200]),
+        (
+            "GET",
+            "/tenants/acme/users/export",
+            None,
+            [404, 403, 403, 200],
+        ),
+        (
+            "POST",
+            "/tenants/acme/users/import",
+            Some(&import),
+            [404, 403, 403, 200],
+        ),
         ("POST", &end_sessions, None, [404, 200, 403, 200]),
         ("PATCH", &user, Some(&change), [404, 200, 403, 200]),
         ("GET", "/tenants/acme/invites", None, [404, 200, 200, 200]),
