@@ -1,5 +1,7 @@
 //! What must be done so that tenants are as declared: found out by asking, shown before anything is done.
 
+use std::collections::HashSet;
+
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -189,7 +191,7 @@ pub(super) async fn make(
     prune: bool,
 ) -> Result<Vec<Step>, CliError> {
     let progress = Progress::towards(declared.len() as u64, "tenants looked at");
-    let keys: Vec<String> = declared.iter().map(|each| each.key.clone()).collect();
+    let keys: HashSet<String> = declared.iter().map(|each| each.key.clone()).collect();
     let (mut steps, mut moved) = (Vec::new(), Vec::new());
     for tenant in declared {
         progress.add(1);
@@ -354,26 +356,30 @@ async fn change(
     })
 }
 
-/// Active tenants that no file declares.
-async fn others(client: &AdminClient, declared: &[String]) -> Result<Vec<Step>, CliError> {
+/// Active tenants that no file declares. Of each page only these are kept.
+async fn others(client: &AdminClient, declared: &HashSet<String>) -> Result<Vec<Step>, CliError> {
     let progress = Progress::counting("tenants");
-    let filter = Some(("filter[state]", "active"));
-    let active = client
-        .list(&["tenants"], filter.as_slice(), &progress)
-        .await?;
-    let mut steps = Vec::new();
-    for tenant in active {
-        let key = read::<Shown>(tenant)?.attributes.key;
-        if !declared.contains(&key) {
-            steps.push(Step {
-                key,
-                action: Action::Prune,
-                differences: Vec::new(),
-            });
+    let (mut steps, mut next) = (Vec::new(), Some(ACTIVE.to_owned()));
+    while let Some(query) = next {
+        let (page, after) = client.page(&["tenants"], Some(&query)).await?;
+        progress.add(page.len());
+        for tenant in page {
+            let key = read::<Shown>(tenant)?.attributes.key;
+            if !declared.contains(&key) {
+                steps.push(Step {
+                    key,
+                    action: Action::Prune,
+                    differences: Vec::new(),
+                });
+            }
         }
+        next = after;
     }
     Ok(steps)
 }
+
+/// The first page of them, as a query.
+const ACTIVE: &str = "filter%5Bstate%5D=active&page%5Bsize%5D=500";
 
 #[cfg(test)]
 mod tests {

@@ -175,6 +175,47 @@ fn a_dear_job_is_paid_for_in_turns() {
 }
 
 #[test]
+fn work_is_shared_by_weight_however_dear_the_jobs() {
+    const MOST_TURNS: u64 = 40;
+    let weights = [(1_i64, 1_u32), (2, 1), (3, 3)];
+    for seed in 1..=200_u64 {
+        let queue = Queue::new(WIDE);
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut random = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % MOST_TURNS + 1
+        };
+        for (tenant, weight) in weights {
+            for _ in 0..300 {
+                // The first tenant's jobs are all plain.
+                let turns = if tenant == 1 {
+                    1
+                } else {
+                    u32::try_from(random()).unwrap()
+                };
+                let plain = job_of(customer(tenant, weight, Purpose::Registration), "secret");
+                queue.push(Job { turns, ..plain }).unwrap();
+            }
+        }
+        let mut work: HashMap<i64, u64> = HashMap::new();
+        // Nobody has come to the end of their jobs by then.
+        while work.get(&1).copied().unwrap_or(0) < 250 {
+            let job = queue.pop().unwrap();
+            *work.entry(job.customer.tenant.as_i64()).or_default() += u64::from(job.turns);
+        }
+        for (tenant, weight) in weights {
+            let share = work[&tenant].abs_diff(250 * u64::from(weight));
+            assert!(
+                share <= MOST_TURNS + u64::from(weight),
+                "seed {seed}: {work:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn dear_logins_leave_registrations_their_share() {
     let queue = Queue::new(WIDE);
     for _ in 0..10 {
