@@ -361,6 +361,13 @@ pub struct ErrorDocument {
 }
 
 impl ErrorDocument {
+    /// Whether it tells of nothing but faults in what was sent.
+    pub(super) fn finds_faults(&self) -> bool {
+        self.errors
+            .iter()
+            .all(|error| error.code == "validation_error")
+    }
+
     /// Whether this is its one code.
     pub(super) fn says(&self, code: &str) -> bool {
         matches!(self.errors.as_slice(), [only] if only.code == code)

@@ -183,8 +183,8 @@ struct PreviewAttributes {
 /// Asks the server how each declared tenant stands, and with `prune` which others are active.
 ///
 /// # Errors
-/// [`CliError::Refused`] or [`CliError::Server`] of the first call that fails; [`CliError::Usage`] for placements that
-/// differ, all of them.
+/// [`CliError::Refused`] or [`CliError::Server`] of the first call that fails; [`CliError::Usage`] with every placement that
+/// differs and every setting that the server finds fault with.
 pub(super) async fn make(
     client: &AdminClient,
     declared: Vec<Declared>,
@@ -192,7 +192,7 @@ pub(super) async fn make(
 ) -> Result<Vec<Step>, CliError> {
     let progress = Progress::towards(declared.len() as u64, "tenants looked at");
     let keys: HashSet<String> = declared.iter().map(|each| each.key.clone()).collect();
-    let (mut steps, mut moved) = (Vec::new(), Vec::new());
+    let (mut steps, mut faults) = (Vec::new(), String::new());
     for tenant in declared {
         progress.add(1);
         let path = ["tenants", &tenant.key];
@@ -202,19 +202,23 @@ pub(super) async fn make(
         };
         let shown = read::<One<Shown>>(document)?.data.attributes;
         if let Some(now) = lies_elsewhere(tenant.placement.as_ref(), &shown.placement) {
-            moved.push(format!(
-                "\n  {}: placement: a tenant cannot be moved yet: it is {now}",
-                tenant.file
-            ));
+            let text = "placement: a tenant cannot be moved yet: it is";
+            faults += &format!("\n  {}: {text} {now}", tenant.file);
             continue;
         }
-        steps.push(change(client, tenant, &shown).await?);
+        let file = tenant.file.clone();
+        match change(client, tenant, &shown).await {
+            Ok(step) => steps.push(step),
+            // A server of another version may know better than this program.
+            Err(CliError::Refused(document)) if document.finds_faults() => {
+                faults += &format!("\n  {file}:{document}");
+            }
+            Err(error) => return Err(error),
+        }
     }
-    if !moved.is_empty() {
-        let lines = moved.concat();
-        return Err(CliError::Usage(format!(
-            "the declarations cannot stand:{lines}"
-        )));
+    if !faults.is_empty() {
+        let text = format!("the declarations cannot stand:{faults}");
+        return Err(CliError::Usage(text));
     }
     drop(progress);
     // Who gives a host up comes before who takes it.
@@ -385,7 +389,11 @@ const ACTIVE: &str = "filter%5Bstate%5D=active&page%5Bsize%5D=500";
 mod tests {
     use serde_json::json;
 
-    use super::{Action, Difference, Placement, ShownPlacement, Step, lies_elsewhere};
+    use super::super::super::client::tests::serve;
+    use super::{
+        Action, Declared, Difference, Placement, ShownPlacement, Step, TenantSettings,
+        lies_elsewhere, make,
+    };
 
     #[test]
     fn a_step_is_shown_with_what_differs() {
@@ -428,6 +436,52 @@ mod tests {
             step(Action::Prune, Vec::new()).lines()[0]
                 .starts_with("- suspend acme (no file declares it")
         );
+    }
+
+    fn declared(key: &str) -> Declared {
+        Declared {
+            file: format!("{key}.toml"),
+            key: key.to_owned(),
+            name: key.to_owned(),
+            hosts: Vec::new(),
+            placement: None,
+            suspended: false,
+            whole: json!({}),
+            settings: TenantSettings::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn faults_that_the_server_alone_finds_are_told_of_every_file_and_other_refusals_at_once()
+    {
+        let shown = |key: &str| {
+            let attributes = json!({"key": key, "name": key, "state": "active", "hosts": [],
+                                    "placement": {"kind": "own", "backend": "sqlite"}});
+            ("200 OK", json!({"data": {"attributes": attributes}}))
+        };
+        let refused = |status: &'static str, code: &str| {
+            let error = json!({"status": "4xx", "code": code, "detail": ["no"], "source": {"pointer": "/x"}});
+            (status, json!({"errors": [error]}))
+        };
+        let fault = || refused("422 Unprocessable Content", "validation_error");
+        let (client, asked) = serve(vec![shown("acme"), fault(), shown("beta"), fault()]);
+        let both = vec![declared("acme"), declared("beta")];
+        let error = make(&client, both, false).await.map(drop).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let text = error.to_string();
+        assert!(
+            text.contains("acme.toml:") && text.contains("beta.toml:"),
+            "{text}"
+        );
+        assert!(text.contains("validation_error at /x: no"), "{text}");
+        assert_eq!(asked.join().unwrap().len(), 4);
+
+        let forbidden = refused("403 Forbidden", "permission_denied");
+        let (client, asked) = serve(vec![shown("acme"), forbidden]);
+        let both = vec![declared("acme"), declared("beta")];
+        let error = make(&client, both, false).await.map(drop).unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        assert_eq!(asked.join().unwrap().len(), 2);
     }
 
     #[test]
