@@ -10,6 +10,7 @@ use crate::store::administrators::Administrator;
 use crate::store::audit::{Audit, AuditEntry};
 use crate::store::exports::ExportedUser;
 use crate::store::imports::{ImportOutcome, ImportedInvite, ImportedUser};
+use crate::tenant::names::Tenant;
 
 /// Rows to take in: codes first, because users may name them.
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ pub struct ImportRequest {
 }
 
 /// What became of the rows, each list in the order of the request's.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Imported {
     /// Of the codes.
     pub invites: Vec<ImportOutcome>,
@@ -59,7 +60,7 @@ impl Admin {
         Ok(users)
     }
 
-    /// Takes codes and users in, those that are not there yet. Each of the two lists is made whole or not at all.
+    /// Takes codes and then users in, those that are not there yet. Each of the two lists is made whole or not at all.
     ///
     /// # Errors
     /// [`AdminError::NotFound`] when there is no such tenant.
@@ -75,43 +76,58 @@ impl Admin {
             users,
             dry_run,
         } = request;
-        let codes: Vec<_> = invites.iter().map(|invite| invite.code.clone()).collect();
-        let name = by.name.clone();
-        let imported = self
-            .directory
-            .ask(&tenant, async move |db| {
-                let invites = match invites.as_slice() {
-                    [] => Vec::new(),
-                    some => db.import_invites(some, &name, dry_run).await?,
-                };
-                let users = match users.as_slice() {
-                    [] => Vec::new(),
-                    some => db.import_users(some, dry_run).await?,
-                };
-                Ok(Imported { invites, users })
-            })
-            .await?;
-        if dry_run {
-            return Ok(imported);
+        let mut imported = Imported::default();
+        if !invites.is_empty() {
+            let codes: Vec<_> = invites.iter().map(|invite| invite.code.clone()).collect();
+            let name = by.name.clone();
+            imported.invites = self
+                .directory
+                .ask(&tenant, async move |db| {
+                    db.import_invites(&invites, &name, dry_run).await
+                })
+                .await?;
+            if !dry_run {
+                // From now on nobody may be told that these codes are unknown.
+                self.directory.invites_issued(&tenant, codes).await?;
+                self.audit_import(by, &tenant, "invite.import", &imported.invites)
+                    .await?;
+            }
         }
-        if !codes.is_empty() {
-            // From now on nobody may be told that these codes are unknown.
-            self.directory.invites_issued(&tenant, codes).await?;
-        }
-        let made = |outcomes: &[ImportOutcome]| {
-            let made = outcomes.iter().filter(|each| **each == ImportOutcome::Made);
-            made.count()
-        };
-        let (users, invites) = (made(&imported.users), made(&imported.invites));
-        if users + invites > 0 {
-            let audit = Audit {
-                administrator: &by.name,
-                action: "user.import",
-            };
-            let entry = AuditEntry::of_subject(&audit, Some(tenant.record.id), key.as_str())
-                .with_after(json!({ "users": users, "invites": invites }));
-            self.platform.audit(&entry).await?;
+        if !users.is_empty() {
+            imported.users = self
+                .directory
+                .ask(&tenant, async move |db| {
+                    db.import_users(&users, dry_run).await
+                })
+                .await?;
+            if !dry_run {
+                self.audit_import(by, &tenant, "user.import", &imported.users)
+                    .await?;
+            }
         }
         Ok(imported)
+    }
+
+    /// What changed nothing is no effect.
+    async fn audit_import(
+        &self,
+        by: &Administrator,
+        tenant: &Tenant,
+        action: &'static str,
+        outcomes: &[ImportOutcome],
+    ) -> Result<(), AdminError> {
+        let made = outcomes.iter().filter(|each| **each == ImportOutcome::Made);
+        let made = made.count();
+        if made == 0 {
+            return Ok(());
+        }
+        let audit = Audit {
+            administrator: &by.name,
+            action,
+        };
+        let record = &tenant.record;
+        let entry = AuditEntry::of_subject(&audit, Some(record.id), record.key.as_str())
+            .with_after(json!({ "made": made }));
+        Ok(self.platform.audit(&entry).await?)
     }
 }

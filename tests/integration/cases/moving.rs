@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -22,6 +23,7 @@ on_all_databases!(
     users_move_with_all_that_is_theirs,
     rows_that_cannot_stand_are_told_with_their_lines_and_reasons,
     an_import_that_was_killed_goes_on_and_doubles_nobody,
+    a_name_that_is_registered_during_an_import_is_one_users,
 );
 
 /// A known password with its hash, of the original jBCrypt's test vectors.
@@ -239,8 +241,10 @@ async fn users_move_with_all_that_is_theirs(backend: Backend) {
     );
     assert_eq!(
         imports["data"][0]["attributes"]["after"],
-        json!({"users": 3, "invites": 1})
+        json!({"made": 3})
     );
+    let codes = audit("invite.import").await;
+    assert_eq!(codes["data"][0]["attributes"]["after"], json!({"made": 1}));
     assert!(!exports.to_string().contains("$2y$") && !imports.to_string().contains("$2y$"));
     assert!(!server.log().contains("$2y$06$"), "{}", server.log());
 }
@@ -475,6 +479,54 @@ async fn rows_that_cannot_stand_are_told_with_their_lines_and_reasons(backend: B
         assert_eq!(import(wrong.clone()).await, 422, "{wrong}");
     }
     assert_eq!(tenants::users(server, "acme").await.len(), 3);
+}
+
+async fn a_name_that_is_registered_during_an_import_is_one_users(backend: Backend) {
+    // Between the look at what is there and the rows themselves.
+    let slow = |options: ServerOptions| options.failpoints("import_batch=1*sleep(1500)");
+    let ground = Ground::start_with(backend, &["acme"], slow).await;
+    let server = &ground.operator.server;
+    let row = |name: &str| json!({"username": name, "created_at": "2020-01-01T00:00:00Z"});
+    let rows = [row("before"), row("contested"), row("after")];
+    let body = json!({"data": {"type": "user-imports", "attributes": {"rows": rows}}});
+    let import = Request::new("POST", "/admin/v1/tenants/acme/users/import")
+        .header("Authorization", format!("Bearer {}", server.token()))
+        .json(&body);
+    let import = import.begin(server.admin()).await.expect("a connection");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let registered = register(server, "acme", ada("Contested")).await;
+    let imported = import.answer().await.expect("an answer").expect(200);
+    // On SQLite writers stand in line, and the import came first; elsewhere the quicker one has the name.
+    let refused = imported["meta"]["refused"].as_array().expect("a list");
+    match registered.status {
+        200 => {
+            assert_eq!(
+                (&imported["meta"]["made"], refused.len()),
+                (&json!(2), 1),
+                "{imported}"
+            );
+            assert_eq!(refused[0]["row"], 1);
+            assert_eq!(
+                refused[0]["reasons"][0]["detail"],
+                "another user has this name"
+            );
+        }
+        status => {
+            assert!((400..500).contains(&status), "{registered:?}");
+            assert_eq!(
+                (&imported["meta"]["made"], refused.len()),
+                (&json!(3), 0),
+                "{imported}"
+            );
+        }
+    }
+    let users = tenants::users(server, "acme").await;
+    let mut names: Vec<&str> = users
+        .iter()
+        .filter_map(|user| user["attributes"]["canonical_name"].as_str())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["after", "before", "contested"]);
 }
 
 async fn an_import_that_was_killed_goes_on_and_doubles_nobody(backend: Backend) {
