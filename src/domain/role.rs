@@ -28,6 +28,29 @@ pub enum Right {
     ChangePlatform,
 }
 
+impl Right {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::ListOwn,
+        Self::ReadTenant,
+        Self::ChangeTenant,
+        Self::ReadPlatform,
+        Self::ChangePlatform,
+    ];
+
+    /// The right's name in the description of the admin API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ListOwn => "list_own",
+            Self::ReadTenant => "read_tenant",
+            Self::ChangeTenant => "change_tenant",
+            Self::ReadPlatform => "read_platform",
+            Self::ChangePlatform => "change_platform",
+        }
+    }
+}
+
 impl Role {
     /// Whether the role includes the right; of a tenant's administrator, at that tenant.
     #[must_use]

@@ -758,5 +758,6 @@ fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs().saturating_add(begun).max(1)
 }
 
+pub(super) mod catalogue;
 #[cfg(test)]
 mod tests;

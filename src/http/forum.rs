@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::answer::{document, refuse};
+use super::openapi::public_schemas;
 use super::site::{Site, Unserved};
 use crate::domain::password::CharacterClass;
 use crate::domain::tenant_settings::{CaptchaSettings, RegistrationMethod, TenantSettings};
@@ -16,6 +17,16 @@ use crate::domain::tenant_settings::{CaptchaSettings, RegistrationMethod, Tenant
 pub(super) const METHODS: &str = "GET, HEAD";
 
 /// The tenant's public settings, in both dialects.
+#[utoipa::path(
+    get,
+    path = "/api/forum",
+    operation_id = "getForum",
+    tag = "registration",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+    ),
+    responses((status = 200, description = "Done", body = public_schemas::Forum)),
+)]
 pub(super) async fn forum(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     match site.visit(&request).await {
         Ok(visit) => {

@@ -3,6 +3,7 @@
 //! Liveness answers from the process alone, so that a dead database never makes an orchestrator kill healthy processes.
 //! Readiness answers from a verdict that a task renews, so that probes cost the databases nothing.
 
+use super::openapi::schemas;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use actix_web::HttpResponse;
@@ -40,11 +41,27 @@ impl Readiness {
 }
 
 /// The process runs.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    operation_id = "livez",
+    tag = "health",
+    responses((status = 200, description = "Done", body = schemas::Health, content_type = "application/json")),
+    extensions(("x-plain-json" = json!(true)))
+)]
 pub(super) async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "ok" }))
 }
 
 /// The process can serve, or what it lacks.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "readyz",
+    tag = "health",
+    responses((status = 200, description = "Done", body = schemas::Health, content_type = "application/json"), (status = 503, description = "Not ready", body = schemas::Health, content_type = "application/json")),
+    extensions(("x-plain-json" = json!(true)))
+)]
 pub(super) async fn readyz(readiness: Data<Readiness>) -> HttpResponse {
     let missing = readiness.missing();
     if missing.is_empty() {

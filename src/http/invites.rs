@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::answer::{document, no_content};
 use super::calls::Incoming;
+use super::openapi::public_schemas;
 use super::site::Site;
 use super::wire::invite_document::{
     invitation_document, invite_document, invite_resource, recruit_resource, state_from_number,
@@ -26,6 +27,18 @@ pub(super) const METHODS_OF_ONE: &str = "GET, HEAD, DELETE";
 pub(super) const METHODS_OF_LISTS: &str = "GET, HEAD";
 
 /// Issues an invite.
+#[utoipa::path(
+    post,
+    path = "/api/invite",
+    operation_id = "issueInvite",
+    tag = "invites",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+    ),
+    request_body(content = public_schemas::Call<public_schemas::NewInvite>),
+    responses((status = 201, description = "Made", body = public_schemas::InviteDocument)),
+    security(("user" = [])),
+)]
 pub(super) async fn issue(
     request: HttpRequest,
     payload: Payload,
@@ -53,6 +66,17 @@ pub(super) async fn issue(
 }
 
 /// What a code is; for anybody who holds it.
+#[utoipa::path(
+    get,
+    path = "/api/invite/{code}",
+    operation_id = "getInvite",
+    tag = "invites",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+        ("code" = String, Path, description = "The code; to revoke one, its number"),
+    ),
+    responses((status = 200, description = "Done", body = public_schemas::InviteDocument)),
+)]
 pub(super) async fn show(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let call = match Incoming::read(&request, &site).await {
         Ok(call) => call,
@@ -69,6 +93,20 @@ pub(super) async fn show(request: HttpRequest, site: Data<Site>) -> HttpResponse
 }
 
 /// The caller's own invites.
+#[utoipa::path(
+    get,
+    path = "/api/invite",
+    operation_id = "listInvites",
+    tag = "invites",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+        ("page[number]" = Option<u64>, Query, description = "From 1 on", minimum = 1, maximum = 1_000_000_000),
+        ("page[size]" = Option<u64>, Query, description = "1 to 100; 20 unless given", minimum = 1, maximum = 100),
+        ("filter[status]" = Option<String>, Query, description = "0 revoked, 1 usable, 2 spent, 3 expired"),
+    ),
+    responses((status = 200, description = "Done", body = public_schemas::Invites)),
+    security(("user" = [])),
+)]
 pub(super) async fn list(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let call = match Incoming::read(&request, &site).await {
         Ok(call) => call,
@@ -99,6 +137,18 @@ pub(super) async fn list(request: HttpRequest, site: Data<Site>) -> HttpResponse
 }
 
 /// Ends one of the caller's own invites.
+#[utoipa::path(
+    delete,
+    path = "/api/invite/{code}",
+    operation_id = "revokeInvite",
+    tag = "invites",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+        ("code" = String, Path, description = "The code; to revoke one, its number"),
+    ),
+    responses((status = 204, description = "Done; nothing to say")),
+    security(("user" = [])),
+)]
 pub(super) async fn revoke(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let call = match Incoming::read(&request, &site).await {
         Ok(call) => call,
@@ -116,6 +166,19 @@ pub(super) async fn revoke(request: HttpRequest, site: Data<Site>) -> HttpRespon
 }
 
 /// Whom the caller brought.
+#[utoipa::path(
+    get,
+    path = "/api/invite/users",
+    operation_id = "listRecruits",
+    tag = "invites",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+        ("page[number]" = Option<u64>, Query, description = "From 1 on", minimum = 1, maximum = 1_000_000_000),
+        ("page[size]" = Option<u64>, Query, description = "1 to 100; 20 unless given", minimum = 1, maximum = 100),
+    ),
+    responses((status = 200, description = "Done", body = public_schemas::Users)),
+    security(("user" = [])),
+)]
 pub(super) async fn recruits(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let call = match Incoming::read(&request, &site).await {
         Ok(call) => call,
@@ -144,6 +207,18 @@ pub(super) async fn recruits(request: HttpRequest, site: Data<Site>) -> HttpResp
 }
 
 /// The caller's own number. Plain JSON, as in the original.
+#[utoipa::path(
+    get,
+    path = "/api/userInviteCode",
+    operation_id = "getOwnNumber",
+    tag = "invites",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+    ),
+    responses((status = 200, description = "Done", body = public_schemas::OwnNumber, content_type = "application/json")),
+    security(("user" = [])),
+    extensions(("x-plain-json" = json!(true)))
+)]
 pub(super) async fn own_number(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let call = match Incoming::read(&request, &site).await {
         Ok(call) => call,

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::answer::document;
 use super::calls::Incoming;
+use super::openapi::public_schemas;
 use super::site::Site;
 use super::wire::token_document::login_document;
 use crate::domain::fault::Field;
@@ -16,6 +17,18 @@ use crate::tenant::rate_limit::CallKind;
 pub(super) const METHODS: &str = "POST";
 
 /// Logs a user in by name or phone number and password.
+#[utoipa::path(
+    post,
+    path = "/api/login",
+    operation_id = "login",
+    tag = "sessions",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+    ),
+    request_body(content = public_schemas::Call<public_schemas::Login>, example = json!({"data": {"attributes": {"username": "ada", "password": "correct-horse-42"}}})),
+    responses((status = 200, description = "Done", body = public_schemas::TokenDocument)),
+    security((), ("user" = [])),
+)]
 pub(super) async fn login(
     request: HttpRequest,
     payload: Payload,

@@ -15,6 +15,13 @@ use crate::telemetry::Metrics;
 pub(super) const METHODS: &str = "GET, HEAD";
 
 /// All metrics as they stand.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "metrics",
+    tag = "health",
+    responses((status = 200, description = "Done", body = String, content_type = "text/plain; version=0.0.4")),
+)]
 pub(super) async fn metrics(metrics: Data<Metrics>) -> HttpResponse {
     match metrics.encode() {
         Ok(text) => HttpResponse::Ok()

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::answer::document;
 use super::calls::Incoming;
+use super::openapi::public_schemas;
 use super::site::Site;
 use super::wire::attributes::Attributes;
 use super::wire::token_document::bare_token_document;
@@ -18,6 +19,18 @@ use crate::tenant::rate_limit::CallKind;
 pub(super) const METHODS: &str = "POST";
 
 /// Logs in whom WeChat names.
+#[utoipa::path(
+    post,
+    path = "/api/oauth/wechat/miniprogram",
+    operation_id = "loginByMiniProgram",
+    tag = "wechat",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+    ),
+    request_body(content = public_schemas::Call<public_schemas::MiniProgram>),
+    responses((status = 200, description = "Done", body = public_schemas::TokenDocument)),
+    security((), ("user" = [])),
+)]
 pub(super) async fn login(
     request: HttpRequest,
     payload: Payload,
@@ -38,6 +51,18 @@ pub(super) async fn login(
 }
 
 /// Binds the phone number that WeChat knows to the caller's account.
+#[utoipa::path(
+    post,
+    path = "/api/mobile/bind/miniprogram",
+    operation_id = "bindPhoneByMiniProgram",
+    tag = "wechat",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+    ),
+    request_body(content = public_schemas::Call<public_schemas::MiniProgram>),
+    responses((status = 201, description = "Made", body = public_schemas::UserDocument)),
+    security(("user" = [])),
+)]
 pub(super) async fn bind_phone(
     request: HttpRequest,
     payload: Payload,

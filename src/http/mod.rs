@@ -26,6 +26,7 @@ pub mod messages;
 mod metrics;
 mod mini_program;
 pub mod naming;
+mod openapi;
 mod pc_scan;
 mod refresh_token;
 mod register;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::answer::document;
 use super::calls::Incoming;
+use super::openapi::public_schemas;
 use super::site::Site;
 use super::wire::token_document::bare_token_document;
 use crate::login::pc_scan::{Picture, outcome, picture};
@@ -20,6 +21,16 @@ use crate::tenant::rate_limit::CallKind;
 pub(super) const METHODS: &str = "GET, HEAD";
 
 /// A picture for a screen.
+#[utoipa::path(
+    get,
+    path = "/api/oauth/wechat/pc/qrcode",
+    operation_id = "getScanPicture",
+    tag = "wechat",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+    ),
+    responses((status = 200, description = "Done", body = public_schemas::Qrcode)),
+)]
 pub(super) async fn qrcode(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let call = match Incoming::read(&request, &site).await {
         Ok(call) => call,
@@ -43,6 +54,17 @@ fn shown(picture: &Picture) -> Value {
 }
 
 /// What the picture's phone came to.
+#[utoipa::path(
+    get,
+    path = "/api/oauth/wechat/pc/login/{session_token}",
+    operation_id = "loginByScan",
+    tag = "wechat",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+        ("session_token" = String, Path, description = "From the picture"),
+    ),
+    responses((status = 200, description = "Done", body = public_schemas::TokenDocument)),
+)]
 pub(super) async fn login(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let call = match Incoming::read(&request, &site).await {
         Ok(call) => call,

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use super::answer::{document, no_content};
 use super::calls::Incoming;
+use super::openapi::public_schemas;
 use super::site::Site;
 use super::wire::token_document::bare_token_document;
 use crate::domain::fault::Field;
@@ -19,6 +20,17 @@ pub(super) const METHODS: &str = "POST";
 
 /// Trades a refresh token for the session's next tokens. What else clients send along (`grant_type`, `client_id`, `scope`)
 /// means nothing, as in the original.
+#[utoipa::path(
+    post,
+    path = "/api/refresh-token",
+    operation_id = "refreshToken",
+    tag = "sessions",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+    ),
+    request_body(content = public_schemas::Call<public_schemas::Refresh>),
+    responses((status = 200, description = "Done", body = public_schemas::TokenDocument)),
+)]
 pub(super) async fn refresh_token(
     request: HttpRequest,
     payload: Payload,
@@ -40,6 +52,17 @@ pub(super) async fn refresh_token(
 }
 
 /// Ends the caller's session. The body, if any, means nothing.
+#[utoipa::path(
+    post,
+    path = "/api/logout",
+    operation_id = "logout",
+    tag = "sessions",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+    ),
+    responses((status = 204, description = "Done; nothing to say")),
+    security(("user" = [])),
+)]
 pub(super) async fn logout(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let call = match Incoming::read(&request, &site).await {
         Ok(call) => call,

@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::answer::document;
 use super::calls::{Body, Incoming, one, say_limit};
 use super::error_document::Refusal;
+use super::openapi::public_schemas;
 use super::site::{Site, Visit};
 use super::wire::registration::read_registration;
 use super::wire::token_document::token_document;
@@ -22,6 +23,19 @@ pub(super) const METHODS: &str = "POST";
 const LONGEST_IDEMPOTENCY_KEY: usize = 255;
 
 /// Registers a user at the tenant that the request names.
+#[utoipa::path(
+    post,
+    path = "/api/register",
+    operation_id = "register",
+    tag = "registration",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible characters: a call with the same key and body is answered as the first was"),
+    ),
+    request_body(content = public_schemas::Call<public_schemas::Registration>, example = json!({"data": {"attributes": {"username": "ada", "password": "correct-horse-42"}}})),
+    responses((status = 200, description = "Done", body = public_schemas::TokenDocument), (status = 201, description = "Made, where the tenant answers so", body = public_schemas::TokenDocument)),
+    security((), ("user" = [])),
+)]
 pub(super) async fn register(
     request: HttpRequest,
     payload: Payload,

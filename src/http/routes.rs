@@ -7,6 +7,7 @@ use super::admin;
 use super::answer::refuse;
 use super::error_document::Refusal;
 use super::language::choose;
+use super::openapi;
 use super::site::languages;
 use super::{
     forum, health, hosted, html, invites, jwks, login, metrics, mini_program, pc_scan,
@@ -71,6 +72,7 @@ const PATTERNS: &[&str] = &[
     "/livez",
     "/readyz",
     "/metrics",
+    "/openapi.json",
     "/admin/v1/administrators",
     "/admin/v1/administrators/{id}",
     "/admin/v1/audit",
@@ -134,6 +136,7 @@ pub(super) fn public(app: &mut ServiceConfig) {
         app.service(read(path, jwks::METHODS, jwks::jwks));
     }
     members(app);
+    app.service(read("/openapi.json", "GET, HEAD", openapi::public));
     hosted_page(app);
     app.default_service(web::to(not_found));
 }
@@ -241,6 +244,7 @@ pub(super) fn operators(app: &mut ServiceConfig) {
     app.service(read("/livez", health::METHODS, health::livez))
         .service(read("/readyz", health::METHODS, health::readyz))
         .service(read("/metrics", metrics::METHODS, metrics::metrics))
+        .service(read("/openapi.json", "GET, HEAD", openapi::operators))
         .service(
             only("/admin/v1/administrators", "GET, POST")
                 .route(web::get().to(admin::administrators::list))

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::answer::document;
 use super::calls::Incoming;
+use super::openapi::public_schemas;
 use super::site::{Site, Visit};
 use super::wire::token_document::bare_token_document;
 use super::wire::user_document::own_document;
@@ -20,6 +21,18 @@ use crate::tenant::rate_limit::CallKind;
 pub(super) const METHODS: &str = "POST";
 
 /// Sends a code to a phone.
+#[utoipa::path(
+    post,
+    path = "/api/sms/send",
+    operation_id = "sendSms",
+    tag = "phone",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+    ),
+    request_body(content = public_schemas::Call<public_schemas::SmsSend>, example = json!({"data": {"attributes": {"mobile": "13800138000", "type": "login"}}})),
+    responses((status = 200, description = "Done", body = public_schemas::SmsSent), (status = 201, description = "Sent, in the `discuzq` dialect", body = public_schemas::SmsSent)),
+    security((), ("user" = [])),
+)]
 pub(super) async fn send(request: HttpRequest, payload: Payload, site: Data<Site>) -> HttpResponse {
     let (call, mut attributes) = match Incoming::read_attributes(&request, payload, &site).await {
         Ok(read) => read,
@@ -51,6 +64,18 @@ pub(super) async fn send(request: HttpRequest, payload: Payload, site: Data<Site
 }
 
 /// Checks a code and does what it is for.
+#[utoipa::path(
+    post,
+    path = "/api/sms/verify",
+    operation_id = "verifySms",
+    tag = "phone",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+    ),
+    request_body(content = public_schemas::Call<public_schemas::SmsVerify>, example = json!({"data": {"attributes": {"mobile": "13800138000", "type": "login", "code": "123456"}}})),
+    responses((status = 200, description = "Done", body = public_schemas::SmsOutcome)),
+    security((), ("user" = [])),
+)]
 pub(super) async fn verify(
     request: HttpRequest,
     payload: Payload,

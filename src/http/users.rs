@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::answer::document;
 use super::calls::Incoming;
 use super::error_document::Refusal;
+use super::openapi::public_schemas;
 use super::site::{Site, Visit};
 use super::wire::attributes::Attributes;
 use super::wire::query::Query;
@@ -31,6 +32,18 @@ pub(super) const METHODS: &str = "GET, HEAD, PATCH";
 const MOST_DECISIONS: usize = 100;
 
 /// The caller's own profile.
+#[utoipa::path(
+    get,
+    path = "/api/users/me",
+    operation_id = "getMe",
+    tag = "users",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+        ("include" = Option<String>, Query, description = "groups, wechat or both, with a comma between"),
+    ),
+    responses((status = 200, description = "Done", body = public_schemas::UserDocument)),
+    security(("user" = [])),
+)]
 pub(super) async fn me(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let (call, includes) = match read(&request, &site).await {
         Ok(read) => read,
@@ -48,6 +61,19 @@ pub(super) async fn me(request: HttpRequest, site: Data<Site>) -> HttpResponse {
 }
 
 /// Somebody's profile, for anybody.
+#[utoipa::path(
+    get,
+    path = "/api/users/{id}",
+    operation_id = "getUser",
+    tag = "users",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+        ("id" = String, Path, description = "The user's number"),
+        ("include" = Option<String>, Query, description = "groups, wechat or both, with a comma between"),
+    ),
+    responses((status = 200, description = "Done", body = public_schemas::UserDocument)),
+    security((), ("user" = [])),
+)]
 pub(super) async fn show(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let (call, includes) = match read(&request, &site).await {
         Ok(read) => read,
@@ -66,6 +92,20 @@ pub(super) async fn show(request: HttpRequest, site: Data<Site>) -> HttpResponse
 }
 
 /// A page of users, for moderators.
+#[utoipa::path(
+    get,
+    path = "/api/users",
+    operation_id = "listUsers",
+    tag = "users",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+        ("page[number]" = Option<u64>, Query, description = "From 1 on", minimum = 1, maximum = 1_000_000_000),
+        ("page[size]" = Option<u64>, Query, description = "1 to 100; 20 unless given", minimum = 1, maximum = 100),
+        ("filter[status]" = Option<String>, Query, description = "normal, ban, mod, through, reject or ignore; as section 10.5 of docs/contract.md has it"),
+    ),
+    responses((status = 200, description = "Done", body = public_schemas::Users)),
+    security(("user" = [])),
+)]
 pub(super) async fn list(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let call = match Incoming::read(&request, &site).await {
         Ok(call) => call,
@@ -98,6 +138,19 @@ pub(super) async fn list(request: HttpRequest, site: Data<Site>) -> HttpResponse
 }
 
 /// One decision.
+#[utoipa::path(
+    patch,
+    path = "/api/users/{id}",
+    operation_id = "decideUser",
+    tag = "users",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+        ("id" = String, Path, description = "The user's number"),
+    ),
+    request_body(content = public_schemas::Call<public_schemas::Decision>),
+    responses((status = 200, description = "Done", body = public_schemas::UserDocument)),
+    security(("user" = [])),
+)]
 pub(super) async fn change(
     request: HttpRequest,
     payload: Payload,
@@ -129,6 +182,18 @@ pub(super) async fn change(
 }
 
 /// Many decisions, each of which stands or falls by itself.
+#[utoipa::path(
+    patch,
+    path = "/api/users",
+    operation_id = "decideUsers",
+    tag = "users",
+    params(
+        ("X-Tenant-Id" = Option<String>, Header, description = "Names the tenant, where neither host nor path does", example = "acme"),
+    ),
+    request_body(content = public_schemas::Decisions),
+    responses((status = 200, description = "Done", body = public_schemas::Decided)),
+    security(("user" = [])),
+)]
 pub(super) async fn change_many(
     request: HttpRequest,
     payload: Payload,

@@ -7,6 +7,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::super::error_document::Refusal;
+use super::super::openapi::schemas;
 use super::document::{Attributes, list as page_of, one, query, text};
 use super::{Operators, as_administrator, read_attributes, unprocessable};
 use crate::admin::RoleRequest;
@@ -20,6 +21,16 @@ use crate::store::administrators::Administrator;
 const TYPE: &str = "administrators";
 
 /// `POST /admin/v1/administrators`
+#[utoipa::path(
+    post,
+    path = "/admin/v1/administrators",
+    operation_id = "createAdministrator",
+    tag = "administrators",
+    request_body(content = schemas::Request<schemas::AdministratorsType, schemas::NewAdministrator>, example = json!({"data": {"type": "administrators", "attributes": {"name": "eve", "role": "auditor"}}})),
+    responses((status = 201, description = "Made", body = schemas::One<schemas::AdministratorsType, schemas::Administrator>)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ChangePlatform.as_str()))),
+)]
 pub(crate) async fn create(
     request: HttpRequest,
     payload: Payload,
@@ -70,6 +81,19 @@ pub(crate) async fn create(
 }
 
 /// `GET /admin/v1/administrators`
+#[utoipa::path(
+    get,
+    path = "/admin/v1/administrators",
+    operation_id = "listAdministrators",
+    tag = "administrators",
+    params(
+        ("page[size]" = Option<u16>, Query, description = "1 to 500; 50 unless given", minimum = 1, maximum = 500),
+        ("page[after]" = Option<i64>, Query, description = "From links.next", minimum = 0),
+    ),
+    responses((status = 200, description = "Done", body = schemas::Page<schemas::AdministratorsType, schemas::Administrator>)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ReadPlatform.as_str()))),
+)]
 pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ReadPlatform, async |_| {
         let (page, _) = query(&request, &[])?;
@@ -88,6 +112,18 @@ pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> Ht
 }
 
 /// `DELETE /admin/v1/administrators/{id}`
+#[utoipa::path(
+    delete,
+    path = "/admin/v1/administrators/{id}",
+    operation_id = "revokeAdministrator",
+    tag = "administrators",
+    params(
+        ("id" = String, Path, description = "The administrator's number"),
+    ),
+    responses((status = 204, description = "Done; nothing to say")),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ChangePlatform.as_str()))),
+)]
 pub(crate) async fn revoke(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ChangePlatform, async |by| {
         let id = request.match_info().get("id");

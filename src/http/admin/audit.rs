@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::super::error_document::Refusal;
+use super::super::openapi::schemas;
 use super::document::{list as page_of, query};
 use super::{Operators, as_administrator, unprocessable};
 use crate::clock::Timestamp;
@@ -22,6 +23,24 @@ const FILTERS: [&str; 5] = [
 ];
 
 /// `GET /admin/v1/audit`
+#[utoipa::path(
+    get,
+    path = "/admin/v1/audit",
+    operation_id = "listAudit",
+    tag = "audit",
+    params(
+        ("page[size]" = Option<u16>, Query, description = "1 to 500; 50 unless given", minimum = 1, maximum = 500),
+        ("page[after]" = Option<i64>, Query, description = "From links.next", minimum = 0),
+        ("filter[tenant]" = Option<String>, Query, description = "A tenant's key"),
+        ("filter[administrator]" = Option<String>, Query, description = "A name"),
+        ("filter[action]" = Option<String>, Query, description = "As tenant.create"),
+        ("filter[since]" = Option<String>, Query, description = "From this time on (RFC 3339)", format = DateTime),
+        ("filter[until]" = Option<String>, Query, description = "Before this time (RFC 3339)", format = DateTime),
+    ),
+    responses((status = 200, description = "Done", body = schemas::Page<schemas::AuditType, schemas::AuditLine>)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ListOwn.as_str()))),
+)]
 pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ListOwn, async |by| {
         let (page, filters) = query(&request, &FILTERS)?;

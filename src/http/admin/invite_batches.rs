@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
 
 use super::super::error_document::Refusal;
+use super::super::openapi::schemas;
 use super::document::Attributes;
 use super::export::{Format, Rows, stream_of};
 use super::invites::{expires_at, group_id, max_uses, note, resource};
@@ -20,6 +21,20 @@ const TYPE: &str = "invite-batches";
 const MOST_CODES: i64 = 100_000;
 
 /// `PUT /admin/v1/tenants/{key}/invite-batches/{batch}`
+#[utoipa::path(
+    put,
+    path = "/admin/v1/tenants/{key}/invite-batches/{batch}",
+    operation_id = "makeInviteBatch",
+    tag = "invites",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+        ("batch" = String, Path, description = "A name of the caller's choice: the same call again gives the same codes", example = "spring-2027"),
+    ),
+    request_body(content = schemas::Request<schemas::InviteBatchesType, schemas::NewInviteBatch>, example = json!({"data": {"type": "invite-batches", "attributes": {"count": 2}}})),
+    responses((status = 200, description = "Done", body = String, content_type = "application/x-ndjson")),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ChangeTenant.as_str()))),
+)]
 pub(crate) async fn make(
     request: HttpRequest,
     payload: Payload,

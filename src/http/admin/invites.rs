@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::super::error_document::Refusal;
+use super::super::openapi::schemas;
 use super::document::{Attributes, list as page_of, one, query, text};
 use super::export::{Format, stream_of};
 use super::invite_batches::Walk;
@@ -25,6 +26,19 @@ const MOST_AT_ONCE: u64 = 1000;
 const SHORTEST_CHOSEN: usize = 4;
 
 /// `POST /admin/v1/tenants/{key}/invites`
+#[utoipa::path(
+    post,
+    path = "/admin/v1/tenants/{key}/invites",
+    operation_id = "issueInvites",
+    tag = "invites",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+    ),
+    request_body(content = schemas::Request<schemas::InvitesType, schemas::NewInvites>, example = json!({"data": {"type": "invites", "attributes": {"max_uses": 10}}})),
+    responses((status = 201, description = "Made", body = schemas::InvitesIssued)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ChangeTenant.as_str()))),
+)]
 pub(crate) async fn issue(
     request: HttpRequest,
     payload: Payload,
@@ -73,6 +87,23 @@ pub(crate) async fn issue(
 }
 
 /// `GET /admin/v1/tenants/{key}/invites`
+#[utoipa::path(
+    get,
+    path = "/admin/v1/tenants/{key}/invites",
+    operation_id = "listInvites",
+    tag = "invites",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+        ("page[size]" = Option<u16>, Query, description = "1 to 500; 50 unless given", minimum = 1, maximum = 500),
+        ("page[after]" = Option<i64>, Query, description = "From links.next", minimum = 0),
+        ("filter[state]" = Option<schemas::InviteFilterState>, Query, description = "unused, usable, spent, expired or revoked"),
+        ("filter[note]" = Option<String>, Query, description = "The whole note"),
+        ("filter[batch]" = Option<String>, Query, description = "The name of a batch"),
+    ),
+    responses((status = 200, description = "Done", body = schemas::Page<schemas::InvitesType, schemas::Invite>)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ReadTenant.as_str()))),
+)]
 pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ReadTenant, async |_| {
         let key = tenant_key(&request)?;
@@ -126,6 +157,21 @@ fn read_filter(filters: Vec<(String, String)>) -> Result<InviteFilter, Refusal> 
 }
 
 /// `GET /admin/v1/tenants/{key}/invites/{code}/registrations`
+#[utoipa::path(
+    get,
+    path = "/admin/v1/tenants/{key}/invites/{code}/registrations",
+    operation_id = "listInviteRegistrations",
+    tag = "invites",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+        ("code" = String, Path, description = "The code", example = "SPRING-2027"),
+        ("page[size]" = Option<u16>, Query, description = "1 to 500; 50 unless given", minimum = 1, maximum = 500),
+        ("page[after]" = Option<i64>, Query, description = "From links.next", minimum = 0),
+    ),
+    responses((status = 200, description = "Done", body = schemas::Page<schemas::RegistrationsType, schemas::Registration>)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ReadTenant.as_str()))),
+)]
 pub(crate) async fn registrations(
     request: HttpRequest,
     operators: Data<Operators>,
@@ -151,6 +197,19 @@ pub(crate) async fn registrations(
 }
 
 /// `GET /admin/v1/tenants/{key}/invites/{code}`
+#[utoipa::path(
+    get,
+    path = "/admin/v1/tenants/{key}/invites/{code}",
+    operation_id = "getInvite",
+    tag = "invites",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+        ("code" = String, Path, description = "The code", example = "SPRING-2027"),
+    ),
+    responses((status = 200, description = "Done", body = schemas::One<schemas::InvitesType, schemas::Invite>)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ReadTenant.as_str()))),
+)]
 pub(crate) async fn show(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ReadTenant, async |_| {
         let invite = operators
@@ -166,6 +225,19 @@ pub(crate) async fn show(request: HttpRequest, operators: Data<Operators>) -> Ht
 }
 
 /// `DELETE /admin/v1/tenants/{key}/invites/{code}`
+#[utoipa::path(
+    delete,
+    path = "/admin/v1/tenants/{key}/invites/{code}",
+    operation_id = "revokeInvite",
+    tag = "invites",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+        ("code" = String, Path, description = "The code", example = "SPRING-2027"),
+    ),
+    responses((status = 204, description = "Done; nothing to say")),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ChangeTenant.as_str()))),
+)]
 pub(crate) async fn revoke(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ChangeTenant, async |by| {
         let (key, code) = (tenant_key(&request)?, named_code(&request)?);

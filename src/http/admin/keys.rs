@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::answer::document;
 use super::super::error_document::Refusal;
+use super::super::openapi::schemas;
 use super::document::{Attributes, one, query};
 use super::{Operators, as_administrator, read_attributes, tenant_key};
 use crate::admin::{KEY_NOTICE, KeyShown, KeyState};
@@ -21,6 +22,20 @@ const TYPE: &str = "keys";
 const MOST_NOTICE_SECONDS: u64 = 24 * 60 * 60;
 
 /// `GET /admin/v1/tenants/{key}/keys`. All on one page: a tenant has at most eight.
+#[utoipa::path(
+    get,
+    path = "/admin/v1/tenants/{key}/keys",
+    operation_id = "listKeys",
+    tag = "keys",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+        ("page[size]" = Option<u16>, Query, description = "1 to 500; 50 unless given", minimum = 1, maximum = 500),
+        ("page[after]" = Option<i64>, Query, description = "From links.next", minimum = 0),
+    ),
+    responses((status = 200, description = "Done", body = schemas::Page<schemas::KeysType, schemas::Key>)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ReadTenant.as_str()))),
+)]
 pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ReadTenant, async |_| {
         let key = tenant_key(&request)?;
@@ -34,6 +49,19 @@ pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> Ht
 }
 
 /// `POST /admin/v1/tenants/{key}/keys`
+#[utoipa::path(
+    post,
+    path = "/admin/v1/tenants/{key}/keys",
+    operation_id = "rotateKey",
+    tag = "keys",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+    ),
+    request_body(content = schemas::Request<schemas::KeysType, schemas::NewKey>, example = json!({"data": {"type": "keys", "attributes": {}}})),
+    responses((status = 201, description = "Made", body = schemas::One<schemas::KeysType, schemas::Key>)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ChangeTenant.as_str()))),
+)]
 pub(crate) async fn rotate(
     request: HttpRequest,
     payload: Payload,
@@ -64,6 +92,19 @@ pub(crate) async fn rotate(
 }
 
 /// `DELETE /admin/v1/tenants/{key}/keys/{kid}`
+#[utoipa::path(
+    delete,
+    path = "/admin/v1/tenants/{key}/keys/{kid}",
+    operation_id = "revokeKey",
+    tag = "keys",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+        ("kid" = String, Path, description = "The key's id"),
+    ),
+    responses((status = 204, description = "Done; nothing to say")),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ChangeTenant.as_str()))),
+)]
 pub(crate) async fn revoke(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ChangeTenant, async |by| {
         let key = tenant_key(&request)?;

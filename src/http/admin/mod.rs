@@ -135,10 +135,7 @@ async fn read_attributes(
     };
     match data.get("type") {
         Some(Value::String(found)) if found != kind => {
-            return Err(Refusal::Conflict {
-                code: "wrong_type",
-                detail: format!("data.type must be \"{kind}\""),
-            });
+            return Err(wrong_type(kind));
         }
         Some(Value::String(_)) => {}
         _ => return Err(unprocessable("/data/type", "required: a resource type")),
@@ -240,5 +237,59 @@ impl From<AdminError> for Refusal {
             AdminError::Unavailable => CallError::Unavailable(Duration::from_secs(1)).into(),
             AdminError::Internal => CallError::Internal.into(),
         }
+    }
+}
+
+/// What a call of the admin API can be refused with, one of every kind.
+pub(super) fn every_refusal() -> Vec<Refusal> {
+    let wait = Duration::from_secs(1);
+    let errors = [
+        AdminError::Unauthenticated,
+        AdminError::TooManyAttempts(wait),
+        AdminError::Forbidden,
+        AdminError::NameTaken,
+        AdminError::OwnToken,
+        AdminError::NotFound("tenant"),
+        AdminError::KeyTaken,
+        AdminError::HostTaken("join.example.org".into()),
+        AdminError::CodeTaken,
+        AdminError::BatchDiffers,
+        AdminError::UnknownGroup,
+        AdminError::VersionMovedOn(2),
+        AdminError::WrongState("suspended"),
+        AdminError::TooManyKeys,
+        AdminError::LastKey,
+        AdminError::Settings(Vec::new()),
+        AdminError::Placement("the database does not answer"),
+        AdminError::Unavailable,
+        AdminError::Internal,
+    ];
+    let mut all: Vec<Refusal> = errors.into_iter().map(Refusal::from).collect();
+    all.extend([
+        Refusal::MalformedJson,
+        Refusal::DuplicateKey,
+        Refusal::TooDeep,
+        Refusal::NotAnEnvelope,
+        wrong_type("tenants"),
+        Refusal::UnsupportedMediaType,
+        Refusal::UnsupportedEncoding,
+        Refusal::BodyTooLarge,
+        Refusal::BodyTimeout,
+        Refusal::BodyCut,
+        Refusal::RouteNotFound,
+        Refusal::MethodNotAllowed {
+            allow: "GET".into(),
+        },
+        Refusal::TooManyInFlight,
+        Refusal::Deadline,
+        Refusal::NotReady,
+    ]);
+    all
+}
+
+fn wrong_type(kind: &str) -> Refusal {
+    Refusal::Conflict {
+        code: "wrong_type",
+        detail: format!("data.type must be \"{kind}\""),
     }
 }

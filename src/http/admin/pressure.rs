@@ -7,12 +7,25 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
+use super::super::openapi::schemas;
 use super::document::one;
 use super::{Operators, as_administrator, tenant_key};
 use crate::domain::role::Right;
 use crate::pressure::{Resource, limiting};
 
 /// `GET /admin/v1/tenants/{key}/pressure`
+#[utoipa::path(
+    get,
+    path = "/admin/v1/tenants/{key}/pressure",
+    operation_id = "getPressure",
+    tag = "tenants",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+    ),
+    responses((status = 200, description = "Done", body = schemas::One<schemas::PressureType, schemas::Pressure>)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ReadTenant.as_str()))),
+)]
 pub(crate) async fn show(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ReadTenant, async |_| {
         let key = tenant_key(&request)?;

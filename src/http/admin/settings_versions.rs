@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::answer::document;
 use super::super::error_document::Refusal;
+use super::super::openapi::schemas;
 use super::document::{Attributes, list as page_of, one, query};
 use super::tenants::{shown, warnings};
 use super::{Operators, as_administrator, read_attributes, tenant_key, unprocessable};
@@ -17,6 +18,20 @@ use crate::store::settings_versions::SettingsVersion;
 const TYPE: &str = "settings";
 
 /// `GET /admin/v1/tenants/{key}/settings`
+#[utoipa::path(
+    get,
+    path = "/admin/v1/tenants/{key}/settings",
+    operation_id = "listSettings",
+    tag = "settings",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+        ("page[size]" = Option<u16>, Query, description = "1 to 500; 50 unless given", minimum = 1, maximum = 500),
+        ("page[after]" = Option<i64>, Query, description = "From links.next", minimum = 0),
+    ),
+    responses((status = 200, description = "Done", body = schemas::Page<schemas::SettingsType, schemas::SettingsVersion>)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ReadTenant.as_str()))),
+)]
 pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ReadTenant, async |_| {
         let key = tenant_key(&request)?;
@@ -36,6 +51,20 @@ pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> Ht
 }
 
 /// `GET /admin/v1/tenants/{key}/settings/{version}`
+#[utoipa::path(
+    get,
+    path = "/admin/v1/tenants/{key}/settings/{version}",
+    operation_id = "getSettings",
+    tag = "settings",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+        ("version" = i32, Path, description = "A version of the settings", example = 1),
+        ("against" = Option<i32>, Query, description = "Another version, to compare with", minimum = 0),
+    ),
+    responses((status = 200, description = "Done", body = schemas::One<schemas::SettingsType, schemas::SettingsVersionShown>)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ReadTenant.as_str()))),
+)]
 pub(crate) async fn show(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ReadTenant, async |_| {
         let key = tenant_key(&request)?;
@@ -58,6 +87,19 @@ pub(crate) async fn show(request: HttpRequest, operators: Data<Operators>) -> Ht
 }
 
 /// `POST /admin/v1/tenants/{key}/settings/{version}/restore`
+#[utoipa::path(
+    post,
+    path = "/admin/v1/tenants/{key}/settings/{version}/restore",
+    operation_id = "restoreSettings",
+    tag = "settings",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+        ("version" = i32, Path, description = "A version of the settings", example = 1),
+    ),
+    responses((status = 200, description = "Done", body = schemas::TenantShown)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ChangeTenant.as_str()))),
+)]
 pub(crate) async fn restore(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ChangeTenant, async |by| {
         let key = tenant_key(&request)?;
@@ -69,6 +111,19 @@ pub(crate) async fn restore(request: HttpRequest, operators: Data<Operators>) ->
 }
 
 /// `POST /admin/v1/tenants/{key}/settings/preview`
+#[utoipa::path(
+    post,
+    path = "/admin/v1/tenants/{key}/settings/preview",
+    operation_id = "previewSettings",
+    tag = "settings",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+    ),
+    request_body(content = schemas::Request<schemas::SettingsType, schemas::SettingsPatch>, example = json!({"data": {"type": "settings", "attributes": {"settings": {"locale": "en"}}}})),
+    responses((status = 200, description = "Done", body = schemas::SettingsPreviewShown)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ChangeTenant.as_str()))),
+)]
 pub(crate) async fn preview(
     request: HttpRequest,
     payload: Payload,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::answer::document;
 use super::super::error_document::Refusal;
+use super::super::openapi::schemas;
 use super::document::{Attributes, list as page_of, query, text};
 use super::{Operators, as_administrator, read_attributes, tenant_key, unprocessable};
 use crate::admin::{PlacementRequest, TenantRequest, TenantUpdate};
@@ -23,6 +24,16 @@ const TYPE: &str = "tenants";
 const MOST_HOSTS: usize = 100;
 
 /// `POST /admin/v1/tenants`
+#[utoipa::path(
+    post,
+    path = "/admin/v1/tenants",
+    operation_id = "createTenant",
+    tag = "tenants",
+    request_body(content = schemas::Request<schemas::TenantsType, schemas::NewTenant>, example = json!({"data": {"type": "tenants", "attributes": {"key": "acme"}}})),
+    responses((status = 201, description = "Made", body = schemas::TenantShown)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ChangePlatform.as_str()))),
+)]
 pub(crate) async fn create(
     request: HttpRequest,
     payload: Payload,
@@ -54,6 +65,20 @@ pub(crate) async fn create(
 }
 
 /// `GET /admin/v1/tenants`
+#[utoipa::path(
+    get,
+    path = "/admin/v1/tenants",
+    operation_id = "listTenants",
+    tag = "tenants",
+    params(
+        ("page[size]" = Option<u16>, Query, description = "1 to 500; 50 unless given", minimum = 1, maximum = 500),
+        ("page[after]" = Option<i64>, Query, description = "From links.next", minimum = 0),
+        ("filter[state]" = Option<schemas::TenantState>, Query, description = "active, suspended or deleted"),
+    ),
+    responses((status = 200, description = "Done", body = schemas::Page<schemas::TenantsType, schemas::Tenant>)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ListOwn.as_str()))),
+)]
 pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ListOwn, async |by| {
         let (page, filters) = query(&request, &["filter[state]"])?;
@@ -80,6 +105,18 @@ pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> Ht
 }
 
 /// `GET /admin/v1/tenants/{key}`
+#[utoipa::path(
+    get,
+    path = "/admin/v1/tenants/{key}",
+    operation_id = "getTenant",
+    tag = "tenants",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+    ),
+    responses((status = 200, description = "Done", body = schemas::TenantShown)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ReadTenant.as_str()))),
+)]
 pub(crate) async fn show(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ReadTenant, async |_| {
         let record = operators.admin.get_tenant(&tenant_key(&request)?).await?;
@@ -89,6 +126,19 @@ pub(crate) async fn show(request: HttpRequest, operators: Data<Operators>) -> Ht
 }
 
 /// `PATCH /admin/v1/tenants/{key}`
+#[utoipa::path(
+    patch,
+    path = "/admin/v1/tenants/{key}",
+    operation_id = "changeTenant",
+    tag = "tenants",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+    ),
+    request_body(content = schemas::Request<schemas::TenantsType, schemas::TenantChange>, example = json!({"data": {"type": "tenants", "attributes": {"settings": {"locale": "en"}}}})),
+    responses((status = 200, description = "Done", body = schemas::TenantShown)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ChangeTenant.as_str()))),
+)]
 pub(crate) async fn change(
     request: HttpRequest,
     payload: Payload,
@@ -116,6 +166,18 @@ pub(crate) async fn change(
 }
 
 /// `POST /admin/v1/tenants/{key}/suspend`
+#[utoipa::path(
+    post,
+    path = "/admin/v1/tenants/{key}/suspend",
+    operation_id = "suspendTenant",
+    tag = "tenants",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+    ),
+    responses((status = 200, description = "Done", body = schemas::TenantShown)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ChangePlatform.as_str()))),
+)]
 pub(crate) async fn suspend(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ChangePlatform, async |by| {
         let record = operators
@@ -128,6 +190,18 @@ pub(crate) async fn suspend(request: HttpRequest, operators: Data<Operators>) ->
 }
 
 /// `POST /admin/v1/tenants/{key}/resume`
+#[utoipa::path(
+    post,
+    path = "/admin/v1/tenants/{key}/resume",
+    operation_id = "resumeTenant",
+    tag = "tenants",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+    ),
+    responses((status = 200, description = "Done", body = schemas::TenantShown)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ChangePlatform.as_str()))),
+)]
 pub(crate) async fn resume(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ChangePlatform, async |by| {
         let record = operators
@@ -140,6 +214,18 @@ pub(crate) async fn resume(request: HttpRequest, operators: Data<Operators>) -> 
 }
 
 /// `DELETE /admin/v1/tenants/{key}`
+#[utoipa::path(
+    delete,
+    path = "/admin/v1/tenants/{key}",
+    operation_id = "deleteTenant",
+    tag = "tenants",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+    ),
+    responses((status = 204, description = "Done; nothing to say")),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ChangePlatform.as_str()))),
+)]
 pub(crate) async fn delete(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ChangePlatform, async |by| {
         operators

@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
+use super::super::openapi::schemas;
 use super::super::answer::document;
 use super::document::{Attributes, list as page_of, query, text};
 use super::users::{STATUSES, named_status, status_name};
@@ -38,6 +39,20 @@ const MOST_ACCOUNTS: usize = 10;
 const MOST_USES: i32 = 1_000_000;
 
 /// `GET /admin/v1/tenants/{key}/users/export`
+#[utoipa::path(
+    get,
+    path = "/admin/v1/tenants/{key}/users/export",
+    operation_id = "exportUsers",
+    tag = "users",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+        ("page[size]" = Option<u16>, Query, description = "1 to 500; 50 unless given", minimum = 1, maximum = 500),
+        ("page[after]" = Option<i64>, Query, description = "From links.next", minimum = 0),
+    ),
+    responses((status = 200, description = "Done", body = schemas::Page<schemas::UsersType, schemas::ExportedUser>)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ChangePlatform.as_str()))),
+)]
 pub(crate) async fn export(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ChangePlatform, async |by| {
         let key = tenant_key(&request)?;
@@ -60,6 +75,19 @@ pub(crate) async fn export(request: HttpRequest, operators: Data<Operators>) -> 
 }
 
 /// `POST /admin/v1/tenants/{key}/users/import`
+#[utoipa::path(
+    post,
+    path = "/admin/v1/tenants/{key}/users/import",
+    operation_id = "importUsers",
+    tag = "users",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+    ),
+    request_body(content = schemas::Request<schemas::UserImportsType, schemas::ImportRows>, example = json!({"data": {"type": "user-imports", "attributes": {"rows": [{"username": "imported"}]}}})),
+    responses((status = 200, description = "Done", body = schemas::Imported)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ChangePlatform.as_str()))),
+)]
 pub(crate) async fn import(
     request: HttpRequest,
     payload: Payload,

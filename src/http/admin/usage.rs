@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::super::openapi::schemas;
 use super::super::error_document::Refusal;
 use super::document::{list as page_of, query};
 use super::{Operators, as_administrator, tenant_key, unprocessable};
@@ -19,6 +20,23 @@ const TYPE: &str = "usage";
 const FILTERS: [&str; 3] = ["filter[step]", "filter[from]", "filter[to]"];
 
 /// `GET /admin/v1/tenants/{key}/usage`
+#[utoipa::path(
+    get,
+    path = "/admin/v1/tenants/{key}/usage",
+    operation_id = "getUsage",
+    tag = "usage",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+        ("page[size]" = Option<u16>, Query, description = "1 to 500; 50 unless given", minimum = 1, maximum = 500),
+        ("page[after]" = Option<i64>, Query, description = "From links.next", minimum = 0),
+        ("filter[step]" = Option<schemas::UsageStep>, Query, description = "hour or day"),
+        ("filter[from]" = Option<String>, Query, description = "From this time on (RFC 3339)", format = DateTime),
+        ("filter[to]" = Option<String>, Query, description = "Before this time (RFC 3339)", format = DateTime),
+    ),
+    responses((status = 200, description = "Done", body = schemas::Page<schemas::UsageType, schemas::UsageOfStep>)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ReadTenant.as_str()))),
+)]
 pub(crate) async fn of_tenant(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ReadTenant, async |_| {
         let key = tenant_key(&request)?;
@@ -45,6 +63,22 @@ pub(crate) async fn of_tenant(request: HttpRequest, operators: Data<Operators>) 
 }
 
 /// `GET /admin/v1/usage`
+#[utoipa::path(
+    get,
+    path = "/admin/v1/usage",
+    operation_id = "listUsage",
+    tag = "usage",
+    params(
+        ("page[size]" = Option<u16>, Query, description = "1 to 500; 50 unless given", minimum = 1, maximum = 500),
+        ("page[after]" = Option<i64>, Query, description = "From links.next", minimum = 0),
+        ("filter[step]" = Option<schemas::UsageStep>, Query, description = "hour or day"),
+        ("filter[from]" = Option<String>, Query, description = "From this time on (RFC 3339)", format = DateTime),
+        ("filter[to]" = Option<String>, Query, description = "Before this time (RFC 3339)", format = DateTime),
+    ),
+    responses((status = 200, description = "Done", body = schemas::Page<schemas::UsageType, schemas::UsageOfTenant>)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ReadPlatform.as_str()))),
+)]
 pub(crate) async fn totals(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ReadPlatform, async |_| {
         let (page, filters) = query(&request, &FILTERS)?;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::answer::document;
 use super::super::error_document::Refusal;
+use super::super::openapi::schemas;
 use super::document::{Attributes, list as page_of, one, query, text};
 use super::{Operators, as_administrator, read_attributes, tenant_key, unprocessable};
 use crate::domain::ids::UserId;
@@ -16,6 +17,22 @@ use crate::store::moderation::UserChange;
 use crate::store::users::User;
 
 /// `GET /admin/v1/tenants/{key}/users`
+#[utoipa::path(
+    get,
+    path = "/admin/v1/tenants/{key}/users",
+    operation_id = "listUsers",
+    tag = "users",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+        ("page[size]" = Option<u16>, Query, description = "1 to 500; 50 unless given", minimum = 1, maximum = 500),
+        ("page[after]" = Option<i64>, Query, description = "From links.next", minimum = 0),
+        ("filter[status]" = Option<schemas::UserStatus>, Query, description = "A standing"),
+        ("filter[username]" = Option<String>, Query, description = "How the name begins"),
+    ),
+    responses((status = 200, description = "Done", body = schemas::Page<schemas::UsersType, schemas::User>)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ReadTenant.as_str()))),
+)]
 pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ReadTenant, async |_| {
         let key = tenant_key(&request)?;
@@ -48,6 +65,19 @@ pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> Ht
 }
 
 /// `GET /admin/v1/tenants/{key}/users/{id}`
+#[utoipa::path(
+    get,
+    path = "/admin/v1/tenants/{key}/users/{id}",
+    operation_id = "getUser",
+    tag = "users",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+        ("id" = String, Path, description = "The user's number"),
+    ),
+    responses((status = 200, description = "Done", body = schemas::One<schemas::UsersType, schemas::User>)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ReadTenant.as_str()))),
+)]
 pub(crate) async fn show(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ReadTenant, async |_| {
         let (key, id) = (tenant_key(&request)?, named_user(&request)?);
@@ -58,6 +88,19 @@ pub(crate) async fn show(request: HttpRequest, operators: Data<Operators>) -> Ht
 }
 
 /// `POST /admin/v1/tenants/{key}/users/{id}/end-sessions`
+#[utoipa::path(
+    post,
+    path = "/admin/v1/tenants/{key}/users/{id}/end-sessions",
+    operation_id = "endSessions",
+    tag = "users",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+        ("id" = String, Path, description = "The user's number"),
+    ),
+    responses((status = 200, description = "Done", body = schemas::SessionsEnded)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ChangeTenant.as_str()))),
+)]
 pub(crate) async fn end_sessions(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ChangeTenant, async |by| {
         let (key, id) = (tenant_key(&request)?, named_user(&request)?);
@@ -74,6 +117,20 @@ fn named_user(request: &HttpRequest) -> Result<UserId, Refusal> {
 }
 
 /// `PATCH /admin/v1/tenants/{key}/users/{id}`
+#[utoipa::path(
+    patch,
+    path = "/admin/v1/tenants/{key}/users/{id}",
+    operation_id = "changeUser",
+    tag = "users",
+    params(
+        ("key" = String, Path, description = "The tenant's key", example = "acme"),
+        ("id" = String, Path, description = "The user's number"),
+    ),
+    request_body(content = schemas::Request<schemas::UsersType, schemas::UserChange>, example = json!({"data": {"type": "users", "attributes": {"status": "normal"}}})),
+    responses((status = 200, description = "Done", body = schemas::One<schemas::UsersType, schemas::User>)),
+    security(("administrator" = [])),
+    extensions(("x-right" = json!(Right::ChangeTenant.as_str()))),
+)]
 pub(crate) async fn change(
     request: HttpRequest,
     payload: Payload,

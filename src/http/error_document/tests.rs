@@ -2,6 +2,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::catalogue::{
+    UNBOUND_KINDS, every_refusal, faults, locked, login_errors, proof_errors, unbound,
+    wechat_refused,
+};
 use super::{ErrorAnswer, Refusal};
 use crate::domain::dialect::Dialect::{self, Discuzq, Standard};
 use crate::domain::fault::{Fault, Field, FieldFault};
@@ -35,164 +39,6 @@ fn one(refusal: impl Into<Refusal>, dialect: Dialect) -> (u16, Value) {
     let mut errors = errors(&answer);
     assert_eq!(errors.len(), 1);
     (answer.status, errors.remove(0))
-}
-
-fn faults() -> RegistrationError {
-    RegistrationError::Invalid(vec![
-        FieldFault::new(Field::InviteCode, Fault::WrongType),
-        FieldFault::new(Field::Password, Fault::TooShort { min: 8 }),
-        FieldFault::new(Field::Username, Fault::InvalidName),
-        FieldFault::new(Field::Password, Fault::CommonPassword),
-        FieldFault::new(Field::Username, Fault::ForbiddenCharacter),
-    ])
-}
-
-fn wechat_refused(field: Field) -> ProofError {
-    ProofError::Refused {
-        field,
-        words: "invalid code".to_owned(),
-    }
-}
-
-fn proof_errors() -> Vec<ProofError> {
-    let mut all = vec![
-        ProofError::TokenRejected,
-        ProofError::MobileTokenRejected,
-        ProofError::CodeUsed,
-        wechat_refused(Field::OauthCode),
-        ProofError::Undecipherable,
-        ProofError::NotOffered,
-        ProofError::PhoneTaken,
-        ProofError::HasPhone,
-        CallError::Unavailable(Duration::ZERO).into(),
-    ];
-    let fields = [Field::Token, Field::JsCode, Field::OauthCode];
-    all.extend(fields.map(ProofError::WechatBound));
-    all
-}
-
-fn unbound(kind: UnboundKind) -> LoginError {
-    let profile = WechatProfile {
-        nickname: "李雷".to_owned(),
-        avatar_url: "https://example.org/a.png".to_owned(),
-        ..WechatProfile::default()
-    };
-    LoginError::Unbound(Box::new(Unbound {
-        kind,
-        token: (kind != UnboundKind::MiniProgram).then(|| "t".repeat(40).into()),
-        profile: (kind != UnboundKind::Phone).then_some(profile),
-    }))
-}
-
-const UNBOUND_KINDS: [UnboundKind; 4] = [
-    UnboundKind::OfficialAccount,
-    UnboundKind::Rebind,
-    UnboundKind::MiniProgram,
-    UnboundKind::Phone,
-];
-
-fn locked() -> LoginError {
-    LoginError::Locked {
-        tries: 5,
-        span: Duration::from_secs(900),
-        wait: Duration::from_millis(61_500),
-    }
-}
-
-fn login_errors() -> Vec<LoginError> {
-    let mut all = vec![
-        LoginError::Invalid(vec![FieldFault::new(Field::Mobile, Fault::Required)]),
-        LoginError::Wrong { left: 4 },
-        locked(),
-        LoginError::SmsCodeRejected,
-        LoginError::StateRejected,
-        LoginError::ScanWaiting,
-        LoginError::ScanOver,
-        LoginError::NoWechatPhone,
-        RegistrationError::Closed.into(),
-    ];
-    all.extend(UNBOUND_KINDS.map(unbound));
-    all.extend(proof_errors().into_iter().map(LoginError::from));
-    all
-}
-
-fn every_refusal() -> Vec<Refusal> {
-    let wait = Duration::from_millis(1500);
-    let mut all: Vec<Refusal> = [
-        RegistrationError::Closed,
-        RegistrationError::InviteRequired,
-        RegistrationError::InviteRejected,
-        RegistrationError::NameBanned,
-        RegistrationError::ReasonMissing,
-        faults(),
-        RegistrationError::Invalid(Vec::new()),
-        RegistrationError::AwaitsApproval,
-        CallError::TokenRejected.into(),
-        CallError::AccountRefused(UserStatus::Banned).into(),
-        CallError::AccountRefused(UserStatus::Pending).into(),
-        CallError::AccountRefused(UserStatus::Rejected).into(),
-        CallError::AccountRefused(UserStatus::Ignored).into(),
-        CallError::AccountRefused(UserStatus::Normal).into(),
-        RegistrationError::SameKeyOtherBody,
-        RegistrationError::SameKeyInProgress,
-        CallError::TooMany(LimitKind::Address, wait).into(),
-        CallError::Overloaded(wait).into(),
-        CallError::Unavailable(wait).into(),
-        CallError::Internal.into(),
-    ]
-    .into_iter()
-    .map(Refusal::from)
-    .collect();
-    all.extend([
-        Refusal::MalformedJson,
-        Refusal::MalformedQuery,
-        Refusal::DuplicateKey,
-        Refusal::TooDeep,
-        Refusal::NotAnEnvelope,
-        Refusal::UnsupportedMediaType,
-        Refusal::UnsupportedEncoding,
-        Refusal::BodyTooLarge,
-        Refusal::BodyTimeout,
-        Refusal::BodyCut,
-        Refusal::TenantNotFound,
-        Refusal::TenantAmbiguous,
-        Refusal::BadHost,
-        Refusal::RouteNotFound,
-        Refusal::MethodNotAllowed {
-            allow: "POST".to_owned(),
-        },
-        Refusal::BadIdempotencyKey,
-        Refusal::SiteClosed {
-            message: String::new(),
-        },
-        Refusal::TooManyInFlight,
-        Refusal::Deadline,
-        Refusal::NotReady,
-        Refusal::Call(CallError::Internal),
-        Refusal::Call(CallError::NotAuthenticated),
-        Refusal::Call(CallError::Forbidden),
-        Refusal::NotFound { what: "tenant" },
-        Refusal::Conflict {
-            code: "key_taken",
-            detail: "The key is taken.".to_owned(),
-        },
-        Refusal::Unprocessable(Vec::new()),
-        Refusal::TooManyAttempts(wait),
-        Refusal::ForeignForm,
-        RefreshError::Missing.into(),
-        RefreshError::Rejected.into(),
-        RefreshError::Call(CallError::Forbidden).into(),
-        MembershipError::NotFound("user").into(),
-        MembershipError::Invalid(vec![FieldFault::new(Field::Status, Fault::NotOneOf)]).into(),
-        MembershipError::Call(CallError::Forbidden).into(),
-    ]);
-    all.extend(login_errors().into_iter().map(Refusal::from));
-    all.extend(
-        proof_errors()
-            .into_iter()
-            .map(|error| Refusal::from(RegistrationError::from(error))),
-    );
-    all
 }
 
 #[test]

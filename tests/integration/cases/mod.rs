@@ -28,6 +28,7 @@ mod members;
 mod mini_program;
 mod moving;
 mod naming;
+mod openapi;
 mod operations;
 mod outages;
 mod panics;

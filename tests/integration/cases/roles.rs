@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 use crate::harness::client::{Answer, Request, admin, register};
 use crate::harness::database::{Backend, TestDatabase};
 use crate::harness::ground::ada;
+use crate::harness::openapi::{self, Operation, operations};
 use crate::harness::server::{Server, ServerOptions};
 use crate::harness::tenants::{Placement, create_tenant, issue_invite};
 
 on_all_databases!(
-    each_role_does_what_the_table_says_and_no_more,
+    each_role_does_what_the_description_says_and_no_more,
     a_tenants_administrator_learns_of_no_other_tenant,
     administrators_come_and_go_by_the_api,
 );
@@ -77,174 +78,192 @@ fn column(list: &Value, name: &str) -> Vec<String> {
     items.iter().filter_map(value).collect()
 }
 
-async fn each_role_does_what_the_table_says_and_no_more(backend: Backend) {
+/// Whoever may call, by the name of the role; and whoever may not, by what they show.
+struct Credential<'a> {
+    name: &'static str,
+    /// The token, if any.
+    token: Option<&'a str>,
+    /// The role, of a real administrator.
+    role: Option<&'static str>,
+    /// The one tenant of the role.
+    tenant: Option<&'static str>,
+}
+
+/// Operations that end something come after those that need it, and a tenant that is suspended is resumed next.
+fn rank(operation: &Operation) -> usize {
+    match (operation.id.as_str(), operation.method.as_str()) {
+        ("suspendTenant", _) => 2,
+        ("resumeTenant", _) => 3,
+        ("deleteTenant", _) => 5,
+        (_, "DELETE") => 4,
+        (_, "GET") => 0,
+        _ => 1,
+    }
+}
+
+/// What stands for the parameters of paths: something of the tenant's own that is there.
+async fn parameters(ground: &Ground, tenant: &str, spare: &str) -> Vec<(&'static str, String)> {
+    let server = &ground.server;
+    issue_invite(server, tenant, json!({"code": "SPRING"})).await;
+    register(server, tenant, ada("ada")).await.expect(200);
+    let first = async |kind: &str| {
+        let list = ground
+            .get(server.token(), &format!("/tenants/{tenant}/{kind}"))
+            .await;
+        list["data"][0]["id"].as_str().expect("an id").to_owned()
+    };
+    vec![
+        ("{key}", tenant.to_owned()),
+        ("users/{id}", format!("users/{}", first("users").await)),
+        ("administrators/{id}", format!("administrators/{spare}")),
+        ("{kid}", first("keys").await),
+        ("{version}", "1".to_owned()),
+        ("{code}", "SPRING".to_owned()),
+        ("{batch}", "autumn".to_owned()),
+    ]
+}
+
+async fn each_role_does_what_the_description_says_and_no_more(backend: Backend) {
     let ground = Ground::start(backend).await;
     let server = &ground.server;
-    issue_invite(server, "acme", json!({"code": "SPRING"})).await;
-    register(server, "acme", ada("ada")).await.expect(200);
-    let users = ground.get(server.token(), "/tenants/acme/users").await;
-    let user = format!(
-        "/tenants/acme/users/{}",
-        users["data"][0]["id"].as_str().expect("an id")
+    let spare = created(server, json!({"name": "spare", "role": "auditor"}))
+        .await
+        .expect(201);
+    let spare = spare["data"]["id"].as_str().expect("an id");
+    let revoked = created(server, json!({"name": "revoked", "role": "platform"}))
+        .await
+        .expect(201);
+    let path = format!(
+        "/administrators/{}",
+        revoked["data"]["id"].as_str().expect("an id")
     );
-    let end_sessions = format!("{user}/end-sessions");
-    let listed = ground.get(server.token(), "/administrators").await;
-    let of_beta = listed["data"]
-        .as_array()
-        .expect("a list")
-        .last()
-        .expect("of beta");
-    let of_beta = format!("/administrators/{}", of_beta["id"].as_str().expect("an id"));
+    let revoked = revoked["data"]["attributes"]["token"]
+        .as_str()
+        .expect("a token");
+    ground.call(server.token(), "DELETE", &path, None).await;
+    let tenants = ["acme", "beta"];
+    let mut places = Vec::new();
+    for tenant in tenants {
+        places.push(parameters(&ground, tenant, spare).await);
+    }
+    let user = register(server, "acme", ada("bob")).await.expect(200);
+    let user = user["data"]["attributes"]["access_token"]
+        .as_str()
+        .expect("a token");
 
-    let tenant = document("tenants", json!({}));
-    let import = document("user-imports", json!({"rows": [{"username": "imported"}]}));
-    let preview = document("settings", json!({"settings": {}}));
-    let administrator = document("administrators", json!({}));
-    let batch = document("invite-batches", json!({"count": 2}));
-    let key = document("keys", json!({"signs_in_seconds": 0}));
-    let keys = ground.get(server.token(), "/tenants/acme/keys").await;
-    let first_key = format!(
-        "/tenants/acme/keys/{}",
-        keys["data"][0]["id"].as_str().expect("an id")
-    );
-    let (invite, change) = (
-        document("invites", json!({})),
-        document("users", json!({"status": "normal"})),
-    );
-    // Statuses for administrators of the other tenant and of this one, for the auditor and the platform's; in that order,
-    // so that what ends something is asked last by whoever may.
-    let table: &[(&str, &str, Option<&Value>, [u16; 4])] = &[
-        ("GET", "/tenants", None, [200, 200, 200, 200]),
-        ("POST", "/tenants", Some(&tenant), [403, 403, 403, 422]),
-        ("GET", "/tenants/acme", None, [404, 200, 200, 200]),
-        (
-            "PATCH",
-            "/tenants/acme",
-            Some(&tenant),
-            [404, 200, 403, 200],
+    let credential = |name, token, role, tenant| Credential {
+        name,
+        token,
+        role,
+        tenant,
+    };
+    // Those who may call come last, the platform's after all others, so that nothing is gone before it was tried.
+    let credentials = [
+        credential("nobody", None, None, None),
+        credential("rubbish", Some("enroll_admin_rubbish"), None, None),
+        credential("a revoked administrator", Some(revoked), None, None),
+        credential("a user", Some(user), None, None),
+        credential(
+            "of beta",
+            Some(&ground.of_beta),
+            Some("tenant"),
+            Some("beta"),
         ),
-        ("GET", "/tenants/acme/settings", None, [404, 200, 200, 200]),
-        (
-            "GET",
-            "/tenants/acme/settings/1",
+        credential(
+            "of acme",
+            Some(&ground.of_acme),
+            Some("tenant"),
+            Some("acme"),
+        ),
+        credential("the auditor", Some(&ground.auditor), Some("auditor"), None),
+        credential(
+            "the platform's",
+            Some(server.token()),
+            Some("platform"),
             None,
-            [404, 200, 200, 200],
         ),
-        (
-            "POST",
-            "/tenants/acme/settings/1/restore",
-            None,
-            [404, 200, 403, 200],
-        ),
-        (
-            "POST",
-            "/tenants/acme/settings/preview",
-            Some(&preview),
-            [404, 200, 403, 200],
-        ),
-        ("GET", "/tenants/acme/keys", None, [404, 200, 200, 200]),
-        (
-            "POST",
-            "/tenants/acme/keys",
-            Some(&key),
-            [404, 201, 403, 201],
-        ),
-        ("DELETE", &first_key, None, [404, 204, 403, 404]),
-        ("GET", "/tenants/acme/pressure", None, [404, 200, 200, 200]),
-        ("GET", "/tenants/acme/usage", None, [404, 200, 200, 200]),
-        ("GET", "/usage", None, [403, 403, 200, 200]),
-        ("GET", "/tenants/acme/users", None, [404, 200, 200, 200]),
-        ("GET", &user, None, [404, 200, 200, 200]),
-        (
-            "GET",
-            "/tenants/acme/users/export",
-            None,
-            [404, 403, 403, 200],
-        ),
-        (
-            "POST",
-            "/tenants/acme/users/import",
-            Some(&import),
-            [404, 403, 403, 200],
-        ),
-        ("POST", &end_sessions, None, [404, 200, 403, 200]),
-        ("PATCH", &user, Some(&change), [404, 200, 403, 200]),
-        ("GET", "/tenants/acme/invites", None, [404, 200, 200, 200]),
-        (
-            "POST",
-            "/tenants/acme/invites",
-            Some(&invite),
-            [404, 201, 403, 201],
-        ),
-        (
-            "GET",
-            "/tenants/acme/invites/SPRING",
-            None,
-            [404, 200, 200, 200],
-        ),
-        (
-            "GET",
-            "/tenants/acme/invites/SPRING/registrations",
-            None,
-            [404, 200, 200, 200],
-        ),
-        (
-            "PUT",
-            "/tenants/acme/invite-batches/spring",
-            Some(&batch),
-            [404, 200, 403, 200],
-        ),
-        (
-            "DELETE",
-            "/tenants/acme/invites/SPRING",
-            None,
-            [404, 204, 403, 204],
-        ),
-        ("GET", "/audit", None, [200, 200, 200, 200]),
-        ("GET", "/administrators", None, [403, 403, 200, 200]),
-        (
-            "POST",
-            "/administrators",
-            Some(&administrator),
-            [403, 403, 403, 422],
-        ),
-        ("POST", "/tenants/acme/suspend", None, [404, 403, 403, 200]),
-        ("POST", "/tenants/acme/resume", None, [404, 403, 403, 200]),
-        ("DELETE", "/tenants/acme", None, [404, 403, 403, 204]),
-        ("DELETE", &of_beta, None, [403, 403, 403, 204]),
     ];
-    let tokens = [
-        &ground.of_beta,
-        &ground.of_acme,
-        &ground.auditor,
-        server.token(),
-    ];
-    for (method, path, body, wanted) in table {
-        for (token, wanted) in tokens.iter().zip(wanted) {
-            let answer = ground.call(token, method, path, *body).await;
-            assert_eq!(answer.status, *wanted, "{method} {path}: {answer:?}");
-            match wanted {
-                403 => assert_eq!(answer.error_code(), "permission_denied"),
-                404 => assert_eq!(answer.error_code(), "model_not_found"),
-                _ => {}
+    let mut operations = operations(&openapi::document(server.admin()).await);
+    operations.retain(|operation| operation.path.starts_with("/admin/"));
+    operations.sort_by_key(rank);
+    assert!(operations.len() > 25, "{operations:?}");
+    let mut calls = 0;
+    for operation in &operations {
+        let roles = operation
+            .roles
+            .as_ref()
+            .expect("an operation of administrators names its roles");
+        let of_tenant = operation.path.contains("{key}");
+        for (tenant, place) in tenants
+            .iter()
+            .zip(&places)
+            .take(if of_tenant { 2 } else { 1 })
+        {
+            let path = place
+                .iter()
+                .fold(operation.path.clone(), |path, (name, value)| {
+                    path.replace(name, value)
+                });
+            let mut done = false;
+            for credential in &credentials {
+                let mut request = Request::new(&operation.method, &path);
+                if let Some(token) = credential.token {
+                    request = request.header("Authorization", format!("Bearer {token}"));
+                }
+                if let Some(example) = &operation.example {
+                    let mut body = example.clone();
+                    if operation.id == "createTenant" {
+                        body["data"]["attributes"]["key"] = "gamma".into();
+                    }
+                    request = request.json(&body);
+                }
+                let answer = request.send(server.admin()).await;
+                let what = format!(
+                    "{} {path} by {}: {answer:?}",
+                    operation.method, credential.name
+                );
+                calls += 1;
+                let Some(role) = credential.role else {
+                    // After a few wrong tokens the rest are not looked at.
+                    let refused = (answer.status, answer.error_code());
+                    let slowed =
+                        credential.token.is_some() && refused == (429, "too_many_attempts".into());
+                    assert!(
+                        refused == (401, "not_authenticated".into()) || slowed,
+                        "{what}"
+                    );
+                    continue;
+                };
+                if of_tenant && credential.tenant.is_some_and(|own| own != *tenant) {
+                    assert_eq!(
+                        (answer.status, answer.error_code().as_str()),
+                        (404, "model_not_found"),
+                        "{what}"
+                    );
+                } else if roles.iter().any(|may| may == role) {
+                    let succeeded = operation.success.contains(&answer.status);
+                    // What another made or ended a moment ago.
+                    assert!(
+                        succeeded || (done && [404, 409].contains(&answer.status)),
+                        "{what}"
+                    );
+                    done |= succeeded;
+                } else {
+                    assert_eq!(
+                        (answer.status, answer.error_code().as_str()),
+                        (403, "permission_denied"),
+                        "{what}"
+                    );
+                }
             }
+            assert!(done, "{} {path} was done by nobody", operation.method);
         }
     }
-    // Of a tenant that is gone its administrator finds nothing, and a revoked token opens nothing.
-    let gone = ground
-        .call(&ground.of_acme, "GET", "/tenants/acme", None)
-        .await;
-    assert_eq!(gone.status, 404);
+    assert!(calls > 300, "{calls} calls");
+    // Of a tenant that is gone its administrator finds nothing.
     assert_eq!(
         ground.get(&ground.of_acme, "/tenants").await["data"],
         json!([])
-    );
-    let revoked = ground
-        .call(&ground.of_beta, "GET", "/tenants/beta", None)
-        .await;
-    assert_eq!(
-        (revoked.status, revoked.error_code().as_str()),
-        (401, "not_authenticated")
     );
 }
 

@@ -28,6 +28,7 @@ pub(crate) mod ground;
 pub(crate) mod load;
 pub(crate) mod members;
 pub(crate) mod neighbours;
+pub(crate) mod openapi;
 pub(crate) mod pressure;
 pub(crate) mod process;
 pub(crate) mod proxy;
