@@ -17,7 +17,7 @@ use crate::domain::dialect::Dialect;
 use crate::domain::language::Language;
 
 /// Every pattern that is routed, for metrics: nothing else becomes a label.
-const PATTERNS: &[&str] = &[
+pub(super) const PATTERNS: &[&str] = &[
     "/api/register",
     "/t/{tenant}/api/register",
     "/api/login",

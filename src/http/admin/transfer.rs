@@ -8,8 +8,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
-use super::super::openapi::schemas;
 use super::super::answer::document;
+use super::super::openapi::schemas;
 use super::document::{Attributes, list as page_of, query, text};
 use super::users::{STATUSES, named_status, status_name};
 use super::{Operators, as_administrator, read_attributes, tenant_key};

@@ -6,8 +6,8 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value, json};
 
-use super::super::openapi::schemas;
 use super::super::error_document::Refusal;
+use super::super::openapi::schemas;
 use super::document::{list as page_of, query};
 use super::{Operators, as_administrator, tenant_key, unprocessable};
 use crate::clock::Timestamp;
@@ -138,5 +138,5 @@ fn resource(id: &str, (name, value): (&str, &str), counts: &Counts) -> Value {
     let count = |counter: Counter| (counter.as_str().to_owned(), counts.get(counter).into());
     let mut attributes: Map<String, Value> = Counter::ALL.into_iter().map(count).collect();
     attributes.insert(name.to_owned(), value.into());
-    serde_json::json!({ "type": TYPE, "id": id, "attributes": attributes })
+    json!({ "type": TYPE, "id": id, "attributes": attributes })
 }

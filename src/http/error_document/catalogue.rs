@@ -41,7 +41,7 @@ pub(in crate::http) fn catalogue(refusals: &[Refusal]) -> Vec<Value> {
             && let Some(entry) = entry.as_object_mut()
         {
             let body: Value = serde_json::from_slice(&original.body).unwrap_or_default();
-            let shown = json!({ "status": original.status, "error": body["errors"][0] });
+            let shown = json!({ "status": original.status, "error": body.pointer("/errors/0") });
             entry.insert("discuzq".to_owned(), shown);
         }
         entries.push((answer.status, code.to_owned(), entry));

@@ -2,17 +2,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::catalogue::{
-    UNBOUND_KINDS, every_refusal, faults, locked, login_errors, proof_errors, unbound,
-    wechat_refused,
-};
+use super::catalogue::{every_refusal, faults, locked, unbound, wechat_refused};
 use super::{ErrorAnswer, Refusal};
 use crate::domain::dialect::Dialect::{self, Discuzq, Standard};
 use crate::domain::fault::{Fault, Field, FieldFault};
-use crate::domain::identity::WechatProfile;
 use crate::domain::language::Language::{self, English, SimplifiedChinese};
 use crate::domain::user_status::UserStatus;
-use crate::login::error::{LoginError, Unbound, UnboundKind};
+use crate::login::error::{LoginError, UnboundKind};
 use crate::membership::error::MembershipError;
 use crate::registration::error::{ProofError, RegistrationError};
 use crate::session::error::{CallError, LimitKind};

@@ -139,44 +139,63 @@ fn shown(document: &'static str) -> HttpResponse {
 /// errors.
 fn finished(document: &str, about: &str, refusals: &[Refusal]) -> Value {
     let mut document: Value = serde_json::from_str(document).unwrap_or_default();
-    document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
-    document["info"]["description"] = about.into();
-    document["components"]["securitySchemes"] = json!({
-        "administrator": {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "An administrator's token, from `enroll admin token create` or `POST /admin/v1/administrators`",
-        },
-        "user": {
-            "type": "http",
-            "scheme": "bearer",
-            "bearerFormat": "JWT",
-            "description": "A user's access token, from a registration, a login or a refresh",
-        },
-    });
-    document["components"]["headers"] = json!({
-        "RequestId": { "description": "Names the request in the log", "schema": { "type": "string" } },
-        "RetryAfter": { "description": "Seconds after which to try again", "schema": { "type": "integer", "minimum": 1 } },
-    });
-    document["components"]["responses"] = json!({
-        "Refused": {
-            "description": "Refused, by one of the codes in `x-errors`",
-            "headers": {
-                "X-Request-Id": { "$ref": "#/components/headers/RequestId" },
-                "Retry-After": { "$ref": "#/components/headers/RetryAfter" },
+    put(
+        &mut document,
+        &["info", "version"],
+        env!("CARGO_PKG_VERSION").into(),
+    );
+    put(&mut document, &["info", "description"], about.into());
+    put(
+        &mut document,
+        &["components", "securitySchemes"],
+        json!({
+            "administrator": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "An administrator's token, from `enroll admin token create` or `POST /admin/v1/administrators`",
             },
-            "content": { DOCUMENT_MEDIA_TYPE: { "schema": { "$ref": "#/components/schemas/Errors" } } },
-        },
-    });
+            "user": {
+                "type": "http",
+                "scheme": "bearer",
+                "bearerFormat": "JWT",
+                "description": "A user's access token, from a registration, a login or a refresh",
+            },
+        }),
+    );
+    put(
+        &mut document,
+        &["components", "headers"],
+        json!({
+            "RequestId": { "description": "Names the request in the log", "schema": { "type": "string" } },
+            "RetryAfter": { "description": "Seconds after which to try again", "schema": { "type": "integer", "minimum": 1 } },
+        }),
+    );
+    put(
+        &mut document,
+        &["components", "responses"],
+        json!({
+            "Refused": {
+                "description": "Refused, by one of the codes in `x-errors`",
+                "headers": {
+                    "X-Request-Id": { "$ref": "#/components/headers/RequestId" },
+                    "Retry-After": { "$ref": "#/components/headers/RetryAfter" },
+                },
+                "content": { DOCUMENT_MEDIA_TYPE: { "schema": { "$ref": "#/components/schemas/Errors" } } },
+            },
+        }),
+    );
     for operation in operations(&mut document) {
         finish(operation);
     }
-    document["x-errors"] = catalogue(refusals).into();
+    put(&mut document, &["x-errors"], catalogue(refusals).into());
     document
 }
 
 fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
-    let paths = document["paths"].as_object_mut().into_iter();
+    let paths = document
+        .get_mut("paths")
+        .and_then(Value::as_object_mut)
+        .into_iter();
     let items = paths.flat_map(|paths| paths.values_mut());
     items
         .filter_map(Value::as_object_mut)
@@ -196,17 +215,25 @@ fn finish(operation: &mut Value) {
                 .iter()
                 .any(|known| known.as_str() == right && role.includes(*known))
         });
-        operation["x-roles"] = may.map(Role::as_str).collect();
+        put(operation, &["x-roles"], may.map(Role::as_str).collect());
     }
     // The media type of most documents is that of JSON:API.
     let plain = operation
         .as_object_mut()
         .and_then(|it| it.remove("x-plain-json"));
-    let of_health = operation["tags"][0] == "health";
-    if let Some(responses) = operation["responses"].as_object_mut() {
+    let of_health = operation
+        .pointer("/tags/0")
+        .is_some_and(|tag| tag == "health");
+    if let Some(responses) = operation
+        .get_mut("responses")
+        .and_then(Value::as_object_mut)
+    {
         for response in responses.values_mut() {
-            response["headers"]["X-Request-Id"] =
-                json!({ "$ref": "#/components/headers/RequestId" });
+            put(
+                response,
+                &["headers", "X-Request-Id"],
+                json!({ "$ref": "#/components/headers/RequestId" }),
+            );
             if plain.is_none() {
                 rename(response, "application/json", &[DOCUMENT_MEDIA_TYPE]);
             }
@@ -225,6 +252,20 @@ fn finish(operation: &mut Value) {
     }
 }
 
+/// Puts a value at a path of names.
+fn put(holder: &mut Value, path: &[&str], value: Value) {
+    let Some((name, rest)) = path.split_first() else {
+        *holder = value;
+        return;
+    };
+    if holder.is_null() {
+        *holder = json!({});
+    }
+    if let Some(members) = holder.as_object_mut() {
+        put(members.entry(*name).or_insert(Value::Null), rest, value);
+    }
+}
+
 /// Puts a content under other media types.
 fn rename(holder: &mut Value, from: &str, to: &[&str]) {
     let Some(content) = holder.get_mut("content").and_then(Value::as_object_mut) else {
@@ -233,6 +274,55 @@ fn rename(holder: &mut Value, from: &str, to: &[&str]) {
     if let Some(shape) = content.remove(from) {
         for name in to {
             content.insert((*name).to_owned(), shape.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::{OPERATORS, PUBLIC};
+    use crate::http::routes::PATTERNS;
+
+    /// What people look at; nothing that a program calls.
+    const PAGES: [&str; 5] = [
+        "/assets/",
+        "/console",
+        "/docs",
+        "/openapi.json",
+        "/register",
+    ];
+
+    #[test]
+    fn every_route_is_described_and_every_description_is_routed() {
+        let mut described = BTreeSet::new();
+        for document in [&*PUBLIC, &*OPERATORS] {
+            let document: Value = serde_json::from_str(document).unwrap();
+            described.extend(document["paths"].as_object().unwrap().keys().cloned());
+        }
+        let routed = PATTERNS
+            .iter()
+            .map(|pattern| pattern.strip_prefix("/t/{tenant}").unwrap_or(pattern))
+            .filter(|pattern| !PAGES.iter().any(|page| pattern.starts_with(page)))
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(described, routed);
+    }
+
+    #[test]
+    fn operations_have_names_of_their_own() {
+        for document in [&*PUBLIC, &*OPERATORS] {
+            let document: Value = serde_json::from_str(document).unwrap();
+            let items = document["paths"].as_object().unwrap().values();
+            let operations = items.flat_map(|item| item.as_object().unwrap().values());
+            let names: Vec<_> = operations
+                .map(|one| one["operationId"].as_str().unwrap())
+                .collect();
+            let different: BTreeSet<_> = names.iter().collect();
+            assert_eq!(different.len(), names.len());
         }
     }
 }
