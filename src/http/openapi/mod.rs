@@ -63,7 +63,13 @@ use crate::domain::role::{Right, Role};
         super::health::readyz,
         super::metrics::metrics,
     ),
-    components(schemas(schemas::Errors))
+    components(schemas(
+        schemas::Errors,
+        schemas::InviteFilterState,
+        schemas::TenantState,
+        schemas::UsageStep,
+        schemas::UserStatus,
+    ))
 )]
 struct OperatorsApi;
 

@@ -86,7 +86,8 @@ pub(in crate::http) struct Decisions {
 pub(in crate::http) struct DecisionOfOne {
     id: Option<Value>,
     status: Option<Value>,
-    refuse_message: Option<String>,
+    /// A text; what cannot stand in one decision is told in its outcome.
+    refuse_message: Option<Value>,
 }
 
 /// An invite to issue.
@@ -156,7 +157,7 @@ pub(in crate::http) struct TokenResource {
     /// The user's number.
     id: String,
     attributes: TokenAttributes,
-    #[schema(nullable = false, value_type = Object)]
+    #[schema(required = false, nullable = false, value_type = Object)]
     relationships: Option<Value>,
 }
 
@@ -186,7 +187,7 @@ pub(in crate::http) struct UserResource {
     r#type: UsersType,
     id: String,
     attributes: UserAttributes,
-    #[schema(nullable = false, value_type = Object)]
+    #[schema(required = false, nullable = false, value_type = Object)]
     relationships: Option<Value>,
 }
 
@@ -267,7 +268,7 @@ pub(in crate::http) struct InviteResource {
     id: String,
     #[schema(value_type = Object)]
     attributes: Value,
-    #[schema(nullable = false, value_type = Object)]
+    #[schema(required = false, nullable = false, value_type = Object)]
     relationships: Option<Value>,
 }
 

@@ -50,47 +50,93 @@ pub(in crate::http) struct Request<K: ToSchema, A: ToSchema> {
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) struct RequestData<K: ToSchema, A: ToSchema> {
     r#type: K,
-    attributes: A,
+    /// Without them none is given.
+    #[schema(nullable = false)]
+    attributes: Option<A>,
 }
 
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
-        $(
-            $(#[$doc])*
-            #[derive(Serialize, ToSchema)]
-            pub(in crate::http) enum $name {
-                #[serde(rename = $text)]
-                It,
-            }
-        )*
-    };
+/// The type of administrators.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) enum AdministratorsType {
+    #[serde(rename = "administrators")]
+    It,
 }
 
-kinds! {
-    /// The type of administrators.
-    AdministratorsType = "administrators";
-    /// The type of lines of the audit.
-    AuditType = "audit";
-    /// The type of invites.
-    InvitesType = "invites";
-    /// The type of batches of invites.
-    InviteBatchesType = "invite-batches";
-    /// The type of signing keys.
-    KeysType = "keys";
-    /// The type of what presses a tenant.
-    PressureType = "pressure";
-    /// The type of what an invite brought.
-    RegistrationsType = "registrations";
-    /// The type of versions of settings.
-    SettingsType = "settings";
-    /// The type of tenants.
-    TenantsType = "tenants";
-    /// The type of what was used.
-    UsageType = "usage";
-    /// The type of batches of an import.
-    UserImportsType = "user-imports";
-    /// The type of users.
-    UsersType = "users";
+/// The type of lines of the audit.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) enum AuditType {
+    #[serde(rename = "audit")]
+    It,
+}
+
+/// The type of invites.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) enum InvitesType {
+    #[serde(rename = "invites")]
+    It,
+}
+
+/// The type of batches of invites.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) enum InviteBatchesType {
+    #[serde(rename = "invite-batches")]
+    It,
+}
+
+/// The type of signing keys.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) enum KeysType {
+    #[serde(rename = "keys")]
+    It,
+}
+
+/// The type of what presses a tenant.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) enum PressureType {
+    #[serde(rename = "pressure")]
+    It,
+}
+
+/// The type of what an invite brought.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) enum RegistrationsType {
+    #[serde(rename = "registrations")]
+    It,
+}
+
+/// The type of versions of settings.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) enum SettingsType {
+    #[serde(rename = "settings")]
+    It,
+}
+
+/// The type of tenants.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) enum TenantsType {
+    #[serde(rename = "tenants")]
+    It,
+}
+
+/// The type of what was used.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) enum UsageType {
+    #[serde(rename = "usage")]
+    It,
+}
+
+/// The type of batches of an import.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) enum UserImportsType {
+    #[serde(rename = "user-imports")]
+    It,
+}
+
+/// The type of users.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) enum UsersType {
+    #[serde(rename = "users")]
+    It,
 }
 
 /// The error document of JSON:API; every answer that is no success is one.
@@ -276,7 +322,7 @@ pub(in crate::http) struct NewTenant {
     #[schema(nullable = false)]
     placement: Option<NewPlacement>,
     /// Settings that differ from the defaults.
-    #[schema(nullable = false, value_type = Object)]
+    #[schema(required = false, nullable = false, value_type = Object)]
     settings: Option<Value>,
 }
 
@@ -302,7 +348,7 @@ pub(in crate::http) struct TenantChange {
     #[schema(nullable = false, max_items = 100)]
     hosts: Option<Vec<String>>,
     /// A merge patch (RFC 7396).
-    #[schema(nullable = false, value_type = Object)]
+    #[schema(required = false, nullable = false, value_type = Object)]
     settings: Option<Value>,
     /// Refuse unless the settings are at this version.
     #[schema(nullable = false)]
@@ -496,6 +542,9 @@ pub(in crate::http) struct Invite {
     note: String,
     #[schema(required = true)]
     group_id: Option<i32>,
+    /// The number of the member who issued it; null for one of an administrator's.
+    #[schema(required = true)]
+    issued_by: Option<String>,
     #[schema(format = DateTime)]
     created_at: String,
     /// The batch it was made with.

@@ -1,14 +1,20 @@
 //! The description of the API (docs/api.md, "Description"): as it was looked at, and of every route that there is.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::Command;
 
-use crate::harness::client::Request;
+use crate::harness::client::{Request, admin, register};
+use crate::harness::ground::{ada, no_limits};
 use crate::harness::openapi::{document, operations};
 use crate::harness::server::{Server, ServerOptions};
-use crate::harness::tenants::{Placement, create_tenant};
+use crate::harness::tenants::{Placement, create_tenant, issue_invite};
 
 /// With this in the environment the documents in `docs/openapi/` are written anew instead of compared.
 const WRITE: &str = "ENROLL_WRITE_OPENAPI";
@@ -37,7 +43,7 @@ async fn the_descriptions_are_those_in_the_documents() {
 #[tokio::test]
 async fn every_described_path_takes_the_described_methods_and_no_other() {
     let server = Server::start(ServerOptions::new()).await;
-    create_tenant(&server, "acme", Placement::Own, serde_json::json!({})).await;
+    create_tenant(&server, "acme", Placement::Own, json!({})).await;
     for listener in [server.public(), server.admin()] {
         let mut methods: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for operation in operations(&document(listener).await) {
@@ -116,4 +122,137 @@ async fn every_error_that_the_documents_name_is_in_the_catalogue() {
         }
     }
     assert!(seen > 30, "{seen} codes of the contract");
+}
+
+/// Longest run of schemathesis; it takes half a minute where nothing else runs.
+const LONGEST_RUN: Duration = Duration::from_secs(300);
+
+/// Calls everything that a listener describes, with what is good and what is not, and finds nothing.
+async fn nothing_is_found(
+    name: &str,
+    listener: SocketAddr,
+    header: &str,
+    known: &[(&str, &str)],
+    more: &[&str],
+) {
+    let Some(program) = std::env::var("ENROLL_TEST_SCHEMATHESIS").ok() else {
+        let quick = std::env::var("ENROLL_TEST_QUICK").is_ok_and(|value| value == "1");
+        assert!(
+            quick,
+            "ENROLL_TEST_SCHEMATHESIS is not set: run the tests by scripts/test"
+        );
+        return;
+    };
+    let folder = TempDir::with_prefix("enroll-schemathesis-").expect("a temporary folder");
+    let settings =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/schemathesis/{name}.toml"));
+    let settings = std::fs::read_to_string(settings).expect("its settings");
+    let settings = known
+        .iter()
+        .fold(settings, |text, (name, value)| text.replace(name, value));
+    let file = folder.path().join("schemathesis.toml");
+    std::fs::write(&file, settings).expect("its settings are written");
+    let mut words = program.lines();
+    let mut command = Command::new(words.next().expect("a program"));
+    command
+        .args(words)
+        .arg("--config-file")
+        .arg(&file)
+        .args(["run", &format!("http://{listener}/openapi.json")])
+        .args([
+            "--phases",
+            "examples,coverage,fuzzing,stateful",
+            "--checks",
+            "all",
+        ])
+        .args([
+            "--max-examples",
+            "20",
+            "--seed",
+            "7",
+            "--continue-on-failure",
+            "--no-color",
+        ])
+        .args(["--header", header, "--request-timeout", "20"])
+        .args(more)
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let run = tokio::time::timeout(LONGEST_RUN, command.output()).await;
+    let output = run.expect("it ends in time").expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let summary = text
+        .find("= SUMMARY =")
+        .and_then(|at| text.get(at..))
+        .unwrap_or(&text);
+    println!("schemathesis, {name}: {summary}");
+    assert!(
+        output.status.success() && summary.contains(" passed"),
+        "{text}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// A server with a tenant `acme` whose moderator is there; gives the number and an access token of it.
+async fn start_with_moderator() -> (Server, String, String) {
+    let server = Server::start(ServerOptions::new()).await;
+    create_tenant(&server, "acme", Placement::Own, no_limits()).await;
+    issue_invite(
+        &server,
+        "acme",
+        json!({"code": "SPRING-2027", "max_uses": 1000}),
+    )
+    .await;
+    let joined = register(&server, "acme", ada("ada")).await.expect(200);
+    let id = joined["data"]["id"].as_str().expect("an id").to_owned();
+    let path = format!("/admin/v1/tenants/acme/users/{id}");
+    let moderator = json!({"data": {"type": "users", "attributes": {"group_id": 1}}});
+    admin(&server, "PATCH", &path, Some(moderator))
+        .await
+        .expect(200);
+    let token = joined["data"]["attributes"]["access_token"]
+        .as_str()
+        .expect("a token")
+        .to_owned();
+    (server, id, token)
+}
+
+#[tokio::test]
+async fn schemathesis_finds_nothing_at_the_public_listener() {
+    let (server, user, token) = start_with_moderator().await;
+    let body = json!({"data": {"attributes": ada("ada")}});
+    let login = Request::new("POST", "/t/acme/api/login").json(&body);
+    let login = login.send(server.public()).await.expect(200);
+    let other = login["data"]["attributes"]["access_token"]
+        .as_str()
+        .expect("a token");
+    let known = [("{user}", user.as_str()), ("{other}", other)];
+    let header = format!("Authorization: Bearer {token}");
+    nothing_is_found(
+        "public",
+        server.public(),
+        &header,
+        &known,
+        &["--header", "X-Tenant-Id: acme"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn schemathesis_finds_nothing_at_the_operators_listener() {
+    let (server, user, _) = start_with_moderator().await;
+    create_tenant(&server, "doomed", Placement::Own, json!({})).await;
+    issue_invite(&server, "acme", json!({"code": "AUTUMN-2027"})).await;
+    let header = format!("Authorization: Bearer {}", server.token());
+    // After ten wrong tokens a minute the rest are answered 429 and not looked at. What no token and wrong ones open is
+    // asked of every operation by `roles::each_role_does_what_the_description_says_and_no_more`.
+    let more = ["--exclude-checks", "ignored_auth"];
+    nothing_is_found(
+        "operators",
+        server.admin(),
+        &header,
+        &[("{user}", &user)],
+        &more,
+    )
+    .await;
 }
