@@ -1,11 +1,13 @@
-//! The README's section "Try every way to register": every command of it, typed into a shell beside a real demo,
-//! answers as the README says.
+//! The README's two tours, "Try every way to register" for a tenant's developers and "A tour for administrators": every
+//! command of them, typed into a shell beside a real demo, answers as the README says.
 
 use tempfile::TempDir;
 
 use crate::harness::demo::{Demo, type_in};
 
-const SECTION: &str = "\n## Try every way to register\n";
+/// The tours, each with its number of steps.
+const DEVELOPERS: (&str, usize) = ("\n## Try every way to register\n", 12);
+const ADMINISTRATORS: (&str, usize) = ("\n## A tour for administrators\n", 8);
 
 /// A fenced block: its language and its text.
 struct Block {
@@ -13,11 +15,11 @@ struct Block {
     text: String,
 }
 
-/// The fenced blocks of the section.
-fn blocks() -> Vec<Block> {
+/// The fenced blocks of a section.
+fn blocks(heading: &str) -> Vec<Block> {
     let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
     let readme = std::fs::read_to_string(readme).expect("README.md");
-    let (_, section) = readme.split_once(SECTION).expect("the section");
+    let (_, section) = readme.split_once(heading).expect("the section");
     let section = section.split("\n## ").next().expect("its text");
     // Between fences and text in turn; the first piece is text.
     let fenced = section.split("\n```").skip(1).step_by(2);
@@ -39,9 +41,9 @@ struct Step {
 }
 
 /// What is typed once before, as the README shows it with made-up values, and the steps.
-fn section() -> (String, Vec<Step>) {
+fn section(heading: &str) -> (String, Vec<Step>) {
     let (mut shown, mut steps) = (String::new(), Vec::<Step>::new());
-    for block in blocks() {
+    for block in blocks(heading) {
         match (block.language.as_str(), steps.last_mut()) {
             ("", None) => shown = block.text,
             ("sh", _) => steps.push(Step {
@@ -79,8 +81,9 @@ fn fits(said: &str, line: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// What the demo prints for this section stands in the place of what the README shows.
-fn prelude(demo: &Demo, shown: &str) -> Vec<String> {
+/// What the demo prints for the tours stands in the place of what the README shows.
+fn prelude(demo: &Demo) -> Vec<String> {
+    let (shown, _) = section(DEVELOPERS.0);
     let name = |line: &str| {
         let end = line.find(['=', '(']).expect("a variable or a function");
         line[..end].to_owned()
@@ -98,11 +101,20 @@ fn prelude(demo: &Demo, shown: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn every_way_to_register_that_the_readme_shows_works() {
+    take_the_tour(DEVELOPERS).await;
+}
+
+#[tokio::test]
+async fn the_readmes_tour_for_administrators_works() {
+    take_the_tour(ADMINISTRATORS).await;
+}
+
+async fn take_the_tour((heading, number): (&str, usize)) {
     let folder = TempDir::new().expect("a folder");
     let demo = Demo::start(folder.path()).await;
-    let (shown, steps) = section();
-    assert_eq!(steps.len(), 12);
-    let mut commands = prelude(&demo, &shown);
+    let (_, steps) = section(heading);
+    assert_eq!(steps.len(), number);
+    let mut commands = prelude(&demo);
     let steps_from = commands.len();
     commands.extend(steps.iter().map(|step| step.commands.clone()));
     let outputs = type_in(&commands).await;
