@@ -7,6 +7,7 @@
 //! Invariants: a change is in force in this process before its caller is answered; the audit holds no secret.
 
 mod administrators;
+mod applications;
 mod authenticate;
 mod change_tenant;
 mod change_user;
@@ -24,6 +25,7 @@ mod transfer;
 mod usage;
 
 pub use self::administrators::RoleRequest;
+pub use self::applications::ApplicationDecision;
 pub use self::authenticate::{AdministratorToken, create_administrator};
 pub use self::change_tenant::TenantUpdate;
 pub use self::create_tenant::{PlacementRequest, TenantRequest};

@@ -73,7 +73,7 @@ pub enum Command {
     Key(key::KeyArgs),
     /// Measure password hashes on this machine
     Hash(hash::HashArgs),
-    /// List a tenant's users, change their group and standing
+    /// List a tenant's users, decide about applications, change group and standing
     User(user::UserArgs),
 }
 

@@ -13,6 +13,8 @@ use super::output::{self, Progress};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   enroll user list acme
+  enroll user applications acme --name an
+  enroll user decide acme approve 6612345678901234 6612345678901235
   enroll user set acme 6612345678901234 --group 1
   enroll user set acme 6612345678901234 --status rejected --message 'no such member'")]
 pub struct UserArgs {
@@ -29,9 +31,57 @@ enum Action {
         /// The tenant's key
         tenant: String,
     },
+    /// List who awaits approval, oldest first
+    Applications {
+        /// The tenant's key
+        tenant: String,
+        /// Only names that begin so
+        #[arg(long, value_name = "BEGINNING")]
+        name: Option<String>,
+    },
+    /// Decide about users who await approval
+    Decide(DecideArgs),
     /// Change a user's group or standing
     Set(SetArgs),
 }
+
+#[derive(Args, Debug)]
+struct DecideArgs {
+    /// The tenant's key
+    tenant: String,
+    /// What they get
+    #[arg(value_enum)]
+    decision: Decision,
+    /// The users' numbers
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+    /// What the users are told, at most 255 characters
+    #[arg(long)]
+    message: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Decision {
+    /// The account can be used
+    Approve,
+    /// It cannot, and its owner is told so
+    Reject,
+    /// It is set aside
+    Ignore,
+}
+
+impl Decision {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+            Self::Ignore => "ignore",
+        }
+    }
+}
+
+/// Most users that the admin API takes in one call.
+const USERS_A_CALL: usize = 500;
 
 #[derive(Args, Debug)]
 struct SetArgs {
@@ -92,6 +142,27 @@ pub async fn run(args: UserArgs) -> Result<(), CliError> {
             drop(progress);
             show(users, admin.json)
         }
+        Action::Applications { tenant, name } => {
+            let progress = Progress::counting("applications");
+            let filters: Vec<_> = name
+                .iter()
+                .map(|name| ("filter[username]", name.as_str()))
+                .collect();
+            let path = ["tenants", &tenant, "applications"];
+            let found = client.list(&path, &filters, &progress).await?;
+            drop(progress);
+            show_as(found, admin.json, applications_table)
+        }
+        Action::Decide(args) => {
+            let path = ["tenants", &args.tenant, "applications", "decide"];
+            for ids in args.ids.chunks(USERS_A_CALL) {
+                let body = decide_body(&args, ids);
+                let answer = client.call(Method::POST, &path, Some(&body)).await?;
+                // Shown part by part, so that whoever sees a later one fail knows what was done.
+                show_as(read::<Documents>(answer)?.data, admin.json, decisions_table)?;
+            }
+            Ok(())
+        }
         Action::Set(set) => {
             let path = ["tenants", &set.tenant, "users", &set.id];
             let body = set_body(&set);
@@ -113,15 +184,32 @@ fn set_body(args: &SetArgs) -> Value {
     json!({"data": {"type": "users", "attributes": given.collect::<Map<_, _>>()}})
 }
 
+fn decide_body(args: &DecideArgs, ids: &[String]) -> Value {
+    let attributes = json!({
+        "action": args.decision.name(),
+        "ids": ids,
+        "message": args.message,
+    });
+    json!({"data": {"type": "decisions", "attributes": attributes}})
+}
+
 fn show(users: Vec<Value>, json: bool) -> Result<(), CliError> {
+    show_as(users, json, users_table)
+}
+
+fn show_as<T: for<'de> Deserialize<'de>>(
+    resources: Vec<Value>,
+    json: bool,
+    table: impl Fn(&[T]) -> String,
+) -> Result<(), CliError> {
     if json {
-        return output::show(&output::json(&json!({ "data": users })));
+        return output::show(&output::json(&json!({ "data": resources })));
     }
-    let users = users
+    let resources = resources
         .into_iter()
-        .map(read::<User>)
+        .map(read::<T>)
         .collect::<Result<Vec<_>, _>>()?;
-    output::show(&users_table(&users))
+    output::show(&table(&resources))
 }
 
 #[derive(Deserialize)]
@@ -141,6 +229,64 @@ struct Attributes {
     status: String,
     group_id: i64,
     created_at: String,
+}
+
+#[derive(Deserialize)]
+struct Documents {
+    data: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct Application {
+    id: String,
+    attributes: ApplicationAttributes,
+}
+
+#[derive(Deserialize)]
+struct ApplicationAttributes {
+    username: String,
+    created_at: String,
+    invite_code: Option<String>,
+    register_reason: Option<String>,
+}
+
+fn applications_table(applications: &[Application]) -> String {
+    let rows = applications.iter().map(|application| {
+        let each = &application.attributes;
+        vec![
+            application.id.clone(),
+            each.username.clone(),
+            each.created_at.clone(),
+            each.invite_code.clone().unwrap_or_default(),
+            each.register_reason.clone().unwrap_or_default(),
+        ]
+    });
+    let header = ["Id", "Name", "Since", "Invite", "Reason"];
+    output::table(&header, &rows.collect::<Vec<_>>())
+}
+
+#[derive(Deserialize)]
+struct DecisionMade {
+    id: String,
+    attributes: DecisionAttributes,
+}
+
+#[derive(Deserialize)]
+struct DecisionAttributes {
+    outcome: String,
+    status: Option<String>,
+}
+
+fn decisions_table(decisions: &[DecisionMade]) -> String {
+    let rows = decisions.iter().map(|decision| {
+        let each = &decision.attributes;
+        vec![
+            decision.id.clone(),
+            each.outcome.clone(),
+            each.status.clone().unwrap_or_default(),
+        ]
+    });
+    output::table(&["Id", "Outcome", "Status"], &rows.collect::<Vec<_>>())
 }
 
 fn users_table(users: &[User]) -> String {
@@ -164,7 +310,10 @@ mod tests {
     use serde_json::json;
 
     use super::super::{Cli, Command};
-    use super::{Action, SetArgs, User, set_body, users_table};
+    use super::{
+        Action, SetArgs, User, applications_table, decide_body, decisions_table, set_body,
+        users_table,
+    };
 
     fn set(line: &[&str]) -> Result<SetArgs, clap::Error> {
         let line = [&["enroll", "user", "set", "acme", "42"], line].concat();
@@ -192,6 +341,60 @@ mod tests {
     fn set_without_anything_to_set_is_refused() {
         for line in [&[][..], &["--message", "no"], &["--status", "gone"]] {
             assert_eq!(set(line).unwrap_err().exit_code(), 2, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_decision_names_its_users_and_says_nothing_that_was_not_said() {
+        let line = ["enroll", "user", "decide", "acme", "ignore", "42", "43"];
+        let Command::User(super::UserArgs {
+            action: Action::Decide(args),
+            ..
+        }) = Cli::try_parse_from(line).unwrap().command
+        else {
+            panic!("no decision");
+        };
+        assert_eq!(
+            decide_body(&args, &args.ids)["data"],
+            json!({"type": "decisions", "attributes": {
+                "action": "ignore", "ids": ["42", "43"], "message": null,
+            }})
+        );
+        for wrong in [&["acme", "approve"][..], &["acme", "ban", "42"]] {
+            let line = [&["enroll", "user", "decide"], wrong].concat();
+            assert_eq!(Cli::try_parse_from(line).unwrap_err().exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn applications_and_outcomes_are_shown_in_tables() {
+        let waiting = serde_json::from_value(json!({"id": "42", "attributes": {
+            "username": "Ada", "created_at": "2026-01-01T00:00:00Z",
+            "invite_code": null, "register_reason": "I like it",
+        }}))
+        .unwrap();
+        let made = |outcome, status| {
+            let attributes = json!({"outcome": outcome, "status": status});
+            serde_json::from_value(json!({"id": "43", "attributes": attributes})).unwrap()
+        };
+        let tables = [
+            applications_table(&[waiting]),
+            decisions_table(&[
+                made("decided", json!("normal")),
+                made("not_found", json!(null)),
+            ]),
+        ]
+        .concat();
+        for cell in [
+            "42",
+            "Ada",
+            "I like it",
+            "43",
+            "decided",
+            "normal",
+            "not_found",
+        ] {
+            assert!(tables.contains(cell), "{tables}");
         }
     }
 

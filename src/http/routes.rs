@@ -89,6 +89,8 @@ pub(super) const PATTERNS: &[&str] = &[
     "/admin/v1/tenants/{key}/settings/preview",
     "/admin/v1/tenants/{key}/settings/{version}",
     "/admin/v1/tenants/{key}/settings/{version}/restore",
+    "/admin/v1/tenants/{key}/applications",
+    "/admin/v1/tenants/{key}/applications/decide",
     "/admin/v1/tenants/{key}/users",
     "/admin/v1/tenants/{key}/users/export",
     "/admin/v1/tenants/{key}/users/import",
@@ -308,6 +310,14 @@ pub(super) fn operators(app: &mut ServiceConfig) {
         .service(
             only("/admin/v1/tenants/{key}/keys/{kid}", "DELETE")
                 .route(web::delete().to(admin::keys::revoke)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/applications", "GET")
+                .route(web::get().to(admin::applications::list)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/applications/decide", "POST")
+                .route(web::post().to(admin::applications::decide)),
         )
         .service(
             only("/admin/v1/tenants/{key}/users", "GET").route(web::get().to(admin::users::list)),

@@ -180,12 +180,38 @@ impl PlatformDb {
         .await
     }
 
+    /// As [`PlatformDb::audit`], for many effects at once.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails; then none is written.
+    pub async fn audit_all(&self, entries: &[AuditEntry]) -> Result<(), StoreError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.write("audit", async |transaction| {
+            let rows = entries.iter().map(|entry| self.audit_row(entry));
+            let rows = rows.collect::<Result<Vec<_>, _>>()?;
+            audit_entry::Entity::insert_many(rows)
+                .exec_without_returning(transaction)
+                .await?;
+            Ok(())
+        })
+        .await
+    }
+
     pub(super) async fn add_audit(
         &self,
         transaction: &DatabaseTransaction,
         entry: &AuditEntry,
     ) -> Result<(), StoreError> {
-        audit_entry::Entity::insert(audit_entry::ActiveModel {
+        audit_entry::Entity::insert(self.audit_row(entry)?)
+            .exec_without_returning(transaction)
+            .await?;
+        Ok(())
+    }
+
+    fn audit_row(&self, entry: &AuditEntry) -> Result<audit_entry::ActiveModel, StoreError> {
+        Ok(audit_entry::ActiveModel {
             id: Set(self.new_id()?),
             at: Set(self.clock.now().as_millis()),
             administrator: Set(entry.administrator.clone()),
@@ -195,8 +221,5 @@ impl PlatformDb {
             before: Set(entry.before.as_ref().map(Value::to_string)),
             after: Set(entry.after.as_ref().map(Value::to_string)),
         })
-        .exec_without_returning(transaction)
-        .await?;
-        Ok(())
     }
 }

@@ -281,6 +281,11 @@ impl Connection {
         done
     }
 
+    /// Counts a decision about a user who had waited for so many seconds.
+    pub(super) fn application_decided(&self, seconds: f64) {
+        self.metrics.application_decided(seconds);
+    }
+
     /// Counts an operation that did not begin.
     pub(super) fn refused<E: OfStore>(&self, error: StoreError) -> E {
         let error = E::from(error);

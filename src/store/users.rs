@@ -198,7 +198,7 @@ pub struct UserFilter {
 }
 
 /// A range for each beginning, which an index serves. No name holds the last code point of Unicode.
-fn any_begins_with(beginnings: &[String]) -> Condition {
+pub(super) fn any_begins_with(beginnings: &[String]) -> Condition {
     let nobody = Condition::any().add(Expr::val(1).eq(0));
     beginnings.iter().fold(nobody, |any, beginning| {
         let name = user::Column::Username;

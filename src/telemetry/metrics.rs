@@ -43,6 +43,20 @@ const BATCH_WRITERS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 /// Upper bounds in seconds for one operation with a provider: from a neighbour to its deadline of 3 s and beyond.
 const PROVIDER_SECONDS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0];
 
+/// Upper bounds in seconds for an application's age: from a minute to thirty days.
+const APPLICATION_SECONDS: &[f64] = &[
+    60.0,
+    300.0,
+    1800.0,
+    3600.0,
+    14_400.0,
+    43_200.0,
+    86_400.0,
+    259_200.0,
+    604_800.0,
+    2_592_000.0,
+];
+
 /// The counters and gauges of one server. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -55,6 +69,9 @@ struct Series {
     http_requests: IntCounterVec,
     http_request_seconds: HistogramVec,
     registrations: IntCounterVec,
+    applications: IntGaugeVec,
+    oldest_application: IntGaugeVec,
+    application_seconds: Histogram,
     tenants: Mutex<TenantSeries>,
     hash_queue_depth: IntGauge,
     hash_wait_seconds: Histogram,
@@ -99,6 +116,16 @@ struct TenantSeries {
     known: HashMap<String, HashMap<&'static str, IntCounter>>,
 }
 
+impl TenantSeries {
+    /// Gives a tenant series of its own while there is room.
+    fn make_known(&mut self, tenant: &str) {
+        let has_room = self.known.len() < self.max && tenant != OTHER_TENANTS;
+        if has_room && !self.known.contains_key(tenant) {
+            self.known.insert(tenant.to_owned(), HashMap::new());
+        }
+    }
+}
+
 impl Metrics {
     /// Builds and registers every metric. At most `max_tenant_series` tenants get series of their
     /// own; the others share the label `other`.
@@ -127,6 +154,21 @@ impl Metrics {
                 "registrations_total",
                 "Register calls by how they ended; tenants beyond the cap count as `other`.",
                 &["tenant", "outcome"],
+            )?,
+            applications: build.gauges(
+                "applications_pending",
+                "Users who await approval, as counted when the tenant was last live and called; tenants beyond the cap have none.",
+                &["tenant"],
+            )?,
+            oldest_application: build.gauges(
+                "applications_oldest_timestamp_seconds",
+                "When the oldest of them registered, in seconds since the Unix epoch; absent while nobody waits.",
+                &["tenant"],
+            )?,
+            application_seconds: build.histogram(
+                "application_decision_age_seconds",
+                "Time from a registration to the decision about it, in seconds.",
+                APPLICATION_SECONDS,
             )?,
             tenants: Mutex::new(TenantSeries {
                 max: max_tenant_series,
@@ -303,10 +345,7 @@ impl Metrics {
     /// `other`.
     pub fn registration(&self, tenant: &str, outcome: &'static str) {
         let mut tenants = self.tenants();
-        let has_room = tenants.known.len() < tenants.max && tenant != OTHER_TENANTS;
-        if has_room && !tenants.known.contains_key(tenant) {
-            tenants.known.insert(tenant.to_owned(), HashMap::new());
-        }
+        tenants.make_known(tenant);
         let counters = &self.series.registrations;
         match tenants
             .known
@@ -323,11 +362,48 @@ impl Metrics {
         }
     }
 
+    /// How many users of a tenant await approval, and when the oldest of them registered, in seconds since the Unix epoch.
+    /// Tenants beyond the cap are not told, for a sum over those that were counted at different times says nothing.
+    pub fn applications(&self, tenant: &str, waiting: u64, oldest: Option<i64>) {
+        let mut tenants = self.tenants();
+        // A tenant that asks for no approval needs no place.
+        if waiting > 0 {
+            tenants.make_known(tenant);
+        }
+        if !tenants.known.contains_key(tenant) {
+            return;
+        }
+        let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
+        let gauge = self.series.applications.with_label_values(&[tenant]);
+        gauge.set(waiting);
+        match oldest {
+            Some(at) => {
+                let gauge = self.series.oldest_application.with_label_values(&[tenant]);
+                gauge.set(at);
+            }
+            // What is not there needs no removal.
+            None => drop(
+                self.series
+                    .oldest_application
+                    .remove_label_values(&[tenant]),
+            ),
+        }
+    }
+
+    /// Counts a decision about a user who had waited for so many seconds.
+    pub fn application_decided(&self, seconds: f64) {
+        self.series.application_seconds.observe(seconds);
+    }
+
     /// Removes the series of a deleted tenant and frees its place for another.
     pub fn forget_tenant(&self, tenant: &str) {
         // The lock is held to the end, so that no count in between leaves a series nobody would
         // remove.
         let mut tenants = self.tenants();
+        for gauges in [&self.series.applications, &self.series.oldest_application] {
+            // What is not there needs no removal.
+            drop(gauges.remove_label_values(&[tenant]));
+        }
         for outcome in tenants
             .known
             .remove(tenant)
@@ -649,6 +725,26 @@ mod tests {
             lines(&metrics, "enroll_registrations_total"),
             ["enroll_registrations_total{outcome=\"refused\",tenant=\"beta\"} 1"]
         );
+    }
+
+    #[test]
+    fn applications_are_told_by_tenant_under_the_cap_and_go_with_it() {
+        let metrics = Metrics::new(1).unwrap();
+        metrics.applications("idle", 0, None);
+        metrics.applications("alpha", 3, Some(7));
+        metrics.applications("beta", 2, Some(8));
+        let told = || lines(&metrics, "enroll_applications_");
+        assert_eq!(
+            told(),
+            [
+                "enroll_applications_oldest_timestamp_seconds{tenant=\"alpha\"} 7",
+                "enroll_applications_pending{tenant=\"alpha\"} 3",
+            ]
+        );
+        metrics.applications("alpha", 0, None);
+        assert_eq!(told(), ["enroll_applications_pending{tenant=\"alpha\"} 0"]);
+        metrics.forget_tenant("alpha");
+        assert_eq!(told(), [""; 0]);
     }
 
     #[test]

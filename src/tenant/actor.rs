@@ -17,8 +17,10 @@ use tracing::Instrument;
 use super::invite_hints::TenantInviteHints;
 use super::message::{Drain, InvitesIssued, Perform, Reconfigure, Register};
 use super::slot::{Bulkheads, Slot};
+use crate::clock::Timestamp;
 use crate::domain::invite_code::InviteCode;
 use crate::domain::master_key::MasterKey;
+use crate::domain::tenant_key::TenantKey;
 use crate::registration::error::RegistrationError;
 use crate::registration::pipeline;
 use crate::session::accounts::ProviderAccounts;
@@ -101,7 +103,13 @@ impl TenantActor {
         bulkheads.set_bounds(&rules.settings.limits);
         let running = Running::default();
         Self {
-            housekeeper: actix::spawn(keep_house(tools.db.clone(), running.clone(), housekeeping)),
+            housekeeper: actix::spawn(keep_house(
+                tools.db.clone(),
+                running.clone(),
+                housekeeping,
+                metrics.clone(),
+                rules.key.clone(),
+            )),
             slot,
             rules: Arc::new(rules),
             tools,
@@ -125,7 +133,13 @@ impl Drop for TenantActor {
     }
 }
 
-async fn keep_house(db: TenantDb, running: Running, every: Duration) {
+async fn keep_house(
+    db: TenantDb,
+    running: Running,
+    every: Duration,
+    metrics: Metrics,
+    key: TenantKey,
+) {
     let mut seen = running.begun();
     let mut rests = false;
     loop {
@@ -147,6 +161,14 @@ async fn keep_house(db: TenantDb, running: Running, every: Duration) {
         // Boxed: a tenant sleeps here most of its life, and the work would take twenty times the room of the sleep.
         if let Err(error) = Box::pin(db.delete_expired()).await {
             tracing::warn!(%error, "expired rows stay until the next round");
+        }
+        // Only calls make or decide applications, so those of a tenant that nobody calls need no counting.
+        match Box::pin(db.count_applications()).await {
+            Ok((waiting, oldest)) => {
+                let oldest = oldest.map(Timestamp::as_seconds);
+                metrics.applications(key.as_str(), waiting, oldest);
+            }
+            Err(error) => tracing::warn!(%error, "applications are counted in the next round"),
         }
     }
 }

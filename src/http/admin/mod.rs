@@ -1,6 +1,7 @@
 //! The admin API under `/admin/v1` on the operators' listener (`docs/api.md`): JSON:API, one file a resource.
 
 pub(super) mod administrators;
+pub(super) mod applications;
 pub(super) mod audit;
 mod document;
 mod export;

@@ -45,6 +45,8 @@ use crate::domain::role::{Right, Role};
         admin::keys::rotate,
         admin::keys::revoke,
         admin::pressure::show,
+        admin::applications::list,
+        admin::applications::decide,
         admin::users::list,
         admin::users::show,
         admin::users::change,

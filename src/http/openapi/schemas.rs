@@ -62,10 +62,24 @@ pub(in crate::http) enum AdministratorsType {
     It,
 }
 
+/// The type of applications.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) enum ApplicationsType {
+    #[serde(rename = "applications")]
+    It,
+}
+
 /// The type of lines of the audit.
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) enum AuditType {
     #[serde(rename = "audit")]
+    It,
+}
+
+/// The type of decisions about applications.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) enum DecisionsType {
+    #[serde(rename = "decisions")]
     It,
 }
 
@@ -500,6 +514,76 @@ pub(in crate::http) enum UserStatus {
     Pending,
     Rejected,
     Ignored,
+}
+
+/// A user who awaits approval.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Application {
+    username: String,
+    canonical_name: String,
+    #[schema(required = true)]
+    register_reason: Option<String>,
+    register_ip: String,
+    group_id: i32,
+    /// The invite code that was spent.
+    #[schema(required = true)]
+    invite_code: Option<String>,
+    /// Number of the member who invited the user.
+    #[schema(required = true)]
+    invited_by: Option<String>,
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// Since the registration.
+    age_seconds: u64,
+}
+
+/// A decision about applications.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct NewDecision {
+    action: DecisionAction,
+    /// Numbers of users, each once.
+    #[schema(min_items = 1, max_items = 500)]
+    ids: Vec<String>,
+    /// What the users are told.
+    #[schema(max_length = 255)]
+    message: Option<String>,
+}
+
+/// What an application gets.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::http) enum DecisionAction {
+    Approve,
+    Reject,
+    Ignore,
+}
+
+/// What became of each user, in the order of the call.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct DecisionsMade {
+    data: Vec<Resource<DecisionsType, DecisionMade>>,
+}
+
+/// What became of one user.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct DecisionMade {
+    outcome: DecisionOutcome,
+    /// The standing now; null for nobody.
+    #[schema(required = true)]
+    status: Option<UserStatus>,
+}
+
+/// Whether the decision holds.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::http) enum DecisionOutcome {
+    Decided,
+    NotPending,
+    NotFound,
 }
 
 /// A change of a user.

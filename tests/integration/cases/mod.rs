@@ -1,6 +1,7 @@
 //! The tests, one file per behaviour.
 
 mod admin_api;
+mod applications;
 mod apply;
 mod architecture;
 mod bindings;
