@@ -73,6 +73,7 @@ pub(super) const PATTERNS: &[&str] = &[
     "/readyz",
     "/metrics",
     "/openapi.json",
+    "/docs",
     "/admin/v1/administrators",
     "/admin/v1/administrators/{id}",
     "/admin/v1/audit",
@@ -139,6 +140,7 @@ pub(super) fn public(app: &mut ServiceConfig) {
     }
     members(app);
     app.service(read("/openapi.json", "GET, HEAD", openapi::public));
+    app.service(read("/docs", "GET, HEAD", openapi::public_page));
     hosted_page(app);
     app.default_service(web::to(not_found));
 }
@@ -247,6 +249,7 @@ pub(super) fn operators(app: &mut ServiceConfig) {
         .service(read("/readyz", health::METHODS, health::readyz))
         .service(read("/metrics", metrics::METHODS, metrics::metrics))
         .service(read("/openapi.json", "GET, HEAD", openapi::operators))
+        .service(read("/docs", "GET, HEAD", openapi::operators_page))
         .service(
             only("/admin/v1/administrators", "GET, POST")
                 .route(web::get().to(admin::administrators::list))

@@ -4,19 +4,22 @@
 //! [`PublicApi`]; [`finished`] adds what all operations share. Tests say so when one is missing, and hold answers against
 //! the document (`docs/decisions/0029-the-api-describes-itself.md`). May import what handlers import.
 
+mod page;
 pub(super) mod public_schemas;
 pub(super) mod schemas;
 
 use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
+use self::page::Page;
 use super::admin;
 use super::error_document::Refusal;
 use super::error_document::catalogue::{catalogue, public_refusals};
+use super::html;
 use super::wire::DOCUMENT_MEDIA_TYPE;
 use crate::domain::ids::TenantId;
 use crate::domain::role::{Right, Role};
@@ -134,6 +137,28 @@ pub(super) async fn operators() -> HttpResponse {
 /// `GET /openapi.json` of the public listener, for whatever tenant.
 pub(super) async fn public() -> HttpResponse {
     shown(&PUBLIC)
+}
+
+static PUBLIC_PAGE: LazyLock<Page> = LazyLock::new(|| page_of(&PUBLIC));
+static OPERATORS_PAGE: LazyLock<Page> = LazyLock::new(|| page_of(&OPERATORS));
+
+fn page_of(document: &str) -> Page {
+    let document = serde_json::from_str(document).unwrap_or_default();
+    Page::of(
+        &document,
+        html::path_of("enroll.css"),
+        html::path_of("mark.svg"),
+    )
+}
+
+/// `GET /docs` of the public listener: the same for people.
+pub(super) async fn public_page() -> HttpResponse {
+    html::page(StatusCode::OK, &*PUBLIC_PAGE, html::Sources::default())
+}
+
+/// `GET /docs` of the operators' listener.
+pub(super) async fn operators_page() -> HttpResponse {
+    html::page(StatusCode::OK, &*OPERATORS_PAGE, html::Sources::default())
 }
 
 fn shown(document: &'static str) -> HttpResponse {

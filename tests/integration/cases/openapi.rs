@@ -256,3 +256,40 @@ async fn schemathesis_finds_nothing_at_the_operators_listener() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn people_read_the_description_without_a_script() {
+    let server = Server::start(ServerOptions::new()).await;
+    for listener in [server.public(), server.admin()] {
+        let page = Request::new("GET", "/docs").send(listener).await;
+        assert_eq!(page.status, 200);
+        let text = page.text();
+        let document = document(listener).await;
+        for operation in operations(&document) {
+            assert!(
+                text.contains(&format!("id=\"{}\"", operation.id)),
+                "{}",
+                operation.id
+            );
+            assert!(text.contains(&operation.path), "{}", operation.path);
+        }
+        for error in document["x-errors"].as_array().expect("a catalogue") {
+            let code = error["code"].as_str().expect("a code");
+            assert!(text.contains(&format!("<code>{code}</code>")), "{code}");
+        }
+        for name in document["components"]["schemas"]
+            .as_object()
+            .expect("shapes")
+            .keys()
+        {
+            assert!(text.contains(&format!("id=\"shape-{name}\"")), "{name}");
+        }
+        assert!(!text.contains("<script") && !text.contains("style="));
+        let policy = page.header("content-security-policy").expect("a policy");
+        assert!(policy.starts_with("default-src 'none'"), "{policy}");
+        // No link leads away from this listener.
+        for link in text.split("href=\"").skip(1) {
+            assert!(link.starts_with('/') || link.starts_with('#'), "{link:.60}");
+        }
+    }
+}
