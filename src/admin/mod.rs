@@ -32,6 +32,7 @@ pub use self::create_tenant::{PlacementRequest, TenantRequest};
 pub use self::invite_batches::{BatchRequest, BatchWork, InviteWalk};
 pub use self::invites::InviteRequest;
 pub use self::keys::{KEY_NOTICE, KeyShown, KeyState};
+pub use self::list_audit::AuditWalk;
 pub use self::transfer::{ImportRequest, Imported};
 
 use std::net::IpAddr;

@@ -55,7 +55,7 @@ enum Action {
 
 /// How a long list is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// One JSON document a line
     Ndjson,
     /// Comma-separated values with a header; what a spreadsheet would take for a formula gets an apostrophe in front
@@ -63,7 +63,7 @@ enum Format {
 }
 
 impl Format {
-    const fn media_type(self) -> &'static str {
+    pub(super) const fn media_type(self) -> &'static str {
         match self {
             Self::Ndjson => "application/x-ndjson",
             Self::Csv => "text/csv",
@@ -243,7 +243,7 @@ fn fresh_name() -> Result<String, CliError> {
 }
 
 /// Writes what came to standard output.
-fn pass_on(bytes: &[u8], progress: &Progress) -> Result<(), CliError> {
+pub(super) fn pass_on(bytes: &[u8], progress: &Progress) -> Result<(), CliError> {
     output::write(bytes)?;
     progress.add(bytes.iter().filter(|byte| **byte == b'\n').count());
     Ok(())

@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod apply;
+pub mod audit;
 pub mod client;
 pub mod demo;
 pub mod doctor;
@@ -57,6 +58,8 @@ pub enum Command {
     Migrate(migrate::MigrateArgs),
     /// Manage administrators of the platform
     Admin(admin::AdminArgs),
+    /// Write what administrators did
+    Audit(audit::AuditArgs),
     /// Create, look at and change tenants of a running server
     Tenant(tenant::TenantArgs),
     /// Make declared tenants so
@@ -89,6 +92,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Simulate(args) => simulate::run(args).await,
         Command::Migrate(args) => migrate::run(args, config).await,
         Command::Admin(args) => admin::run(args, config).await,
+        Command::Audit(args) => audit::run(args).await,
         Command::Tenant(args) => tenant::run(args).await,
         Command::Apply(args) => apply::run(args).await,
         Command::Export(args) => export::run(args).await,

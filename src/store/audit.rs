@@ -93,7 +93,7 @@ pub struct AuditLine {
     pub after: Option<Value>,
 }
 
-/// Which lines are asked for; what is `None` is any.
+/// Which lines are asked for, and in which order; what is `None` is any.
 #[derive(Clone, Debug, Default)]
 pub struct AuditFilter {
     /// Of this tenant.
@@ -106,6 +106,8 @@ pub struct AuditFilter {
     pub since: Option<Timestamp>,
     /// Before this time.
     pub until: Option<Timestamp>,
+    /// The newest line first, else the oldest.
+    pub newest_first: bool,
 }
 
 impl AuditLine {
@@ -129,7 +131,7 @@ impl AuditLine {
 }
 
 impl PlatformDb {
-    /// At most `limit` lines whose number is greater than `after`, oldest first.
+    /// At most `limit` lines that come behind the one numbered `after` in the filter's order; 0 is before the first.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -143,7 +145,13 @@ impl PlatformDb {
 
         self.connection
             .within("list_audit", async {
-                let mut query = audit_entry::Entity::find().filter(Column::Id.gt(after.as_i64()));
+                let after = after.as_i64();
+                let lines = audit_entry::Entity::find();
+                let mut query = match filter.newest_first {
+                    true if after == 0 => lines.order_by_desc(Column::Id),
+                    true => lines.filter(Column::Id.lt(after)).order_by_desc(Column::Id),
+                    false => lines.filter(Column::Id.gt(after)).order_by_asc(Column::Id),
+                };
                 if let Some(tenant) = filter.tenant {
                     query = query.filter(Column::TenantId.eq(tenant.as_i64()));
                 }
@@ -160,7 +168,6 @@ impl PlatformDb {
                     query = query.filter(Column::At.lt(until.as_millis()));
                 }
                 let rows = query
-                    .order_by_asc(Column::Id)
                     .limit(limit)
                     .all(&self.connection.pool.current())
                     .await?;

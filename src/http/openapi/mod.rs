@@ -70,6 +70,7 @@ use crate::domain::role::{Right, Role};
     ),
     components(schemas(
         schemas::Errors,
+        schemas::AuditOrder,
         schemas::InviteFilterState,
         schemas::TenantState,
         schemas::UsageStep,

@@ -516,6 +516,15 @@ pub(in crate::http) enum UserStatus {
     Ignored,
 }
 
+/// The order of the audit.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) enum AuditOrder {
+    #[serde(rename = "at")]
+    OldestFirst,
+    #[serde(rename = "-at")]
+    NewestFirst,
+}
+
 /// A user who awaits approval.
 #[derive(Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::harness::client::{Answer, Request, admin, register};
+use crate::harness::command::enroll;
 use crate::harness::database::{Backend, TestDatabase};
 use crate::harness::ground::{ada, no_limits};
 use crate::harness::members::{Site, set_user};
@@ -205,6 +206,34 @@ async fn many_applications_are_decided_and_each_is_told_what_became_of_it(backen
     assert_eq!(
         outcomes(&answer),
         [(dora.as_str(), "decided", Some("ignored"))]
+    );
+
+    let url = format!("http://{}", server.admin());
+    let environment = [
+        ("ENROLL_ADMIN_URL", url.as_str()),
+        ("ENROLL_ADMIN_TOKEN", server.token()),
+    ];
+    let shown = enroll(&["user", "applications", "beta"], &environment, "")
+        .await
+        .well();
+    assert!(
+        shown.contains(&emil) && !shown.contains(anna.as_str()),
+        "{shown}"
+    );
+    let again = [
+        "user",
+        "decide",
+        "acme",
+        "reject",
+        dora,
+        "--message",
+        "no",
+        "--json",
+    ];
+    let again = enroll(&again, &environment, "").await.json();
+    assert_eq!(
+        outcomes(&again),
+        [(dora.as_str(), "not_pending", Some("ignored"))]
     );
 
     // It is in force.

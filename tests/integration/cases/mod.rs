@@ -4,6 +4,7 @@ mod admin_api;
 mod applications;
 mod apply;
 mod architecture;
+mod audit_export;
 mod bindings;
 mod browser;
 mod command_line;
