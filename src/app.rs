@@ -23,8 +23,9 @@ use crate::store::error::StoreError;
 use crate::store::platform_db::PlatformDb;
 use crate::store::schema::{Schema, is_current};
 use crate::store::settings::{Backend, DatabaseUrl};
+use crate::telemetry::history::SAMPLE_EVERY;
 use crate::telemetry::usage::Usage;
-use crate::telemetry::{LogGuard, Metrics, TelemetryError};
+use crate::telemetry::{History, LogGuard, Metrics, TelemetryError};
 use crate::tenant::directory::{Directory, DirectoryParts};
 use crate::tenant::names::Issuers;
 
@@ -72,6 +73,7 @@ pub struct App {
     hashing: HashPool,
     metrics: Metrics,
     usage: Usage,
+    history: History,
     clock: Clock,
     readiness: ReadinessVerdict,
     public_server: (actix_web::dev::Server, ListenerGuard),
@@ -233,6 +235,7 @@ impl App {
         );
         let http = Arc::new(settings.server.clone());
         let readiness = ReadinessVerdict::default();
+        let history = History::default();
         let guard = |name| {
             ListenerGuard::new(
                 name,
@@ -259,7 +262,8 @@ impl App {
             &http,
             admin.clone(),
             readiness.clone(),
-            metrics.clone(),
+            (metrics.clone(), history.clone()),
+            settings.server.public_origin(public.port()),
             operators_guard.clone(),
         )
         .map_err(|error| AppError::Io(operators.to_string(), error))?;
@@ -274,6 +278,7 @@ impl App {
             hashing,
             metrics,
             usage,
+            history,
             clock,
             readiness,
             public_server: (public_server, public_guard),
@@ -308,12 +313,18 @@ impl App {
         let (stop_usage, stop) = watch::channel(false);
         let kept = settings.telemetry.clone();
         let usage = actix::spawn(self.platform.clone().keep_usage(self.usage, kept, stop));
+        let sampler = actix::spawn(keep_history(
+            self.metrics.clone(),
+            self.history,
+            clock.clone(),
+        ));
         tracing::info!(public = %self.public, operators = %self.operators, "listening");
 
         signals.next().await;
         signals.end_at_once();
         tracing::info!("stopping");
         judge.abort();
+        sampler.abort();
         readiness.set(vec!["stopping".to_owned()]);
         self.metrics.ready(false);
         tokio::time::sleep(Duration::from_millis(settings.shutdown.not_ready_ms)).await;
@@ -335,6 +346,14 @@ impl App {
         self.hashing.stop();
         self.platform.close().await;
         tracing::info!("stopped");
+    }
+}
+
+/// Notes what the console's charts show.
+async fn keep_history(metrics: Metrics, history: History, clock: Clock) {
+    loop {
+        history.note(clock.now().as_millis(), metrics.figures());
+        tokio::time::sleep(SAMPLE_EVERY).await;
     }
 }
 

@@ -29,6 +29,7 @@ impl MigratorTrait for PlatformMigrator {
             Box::new(platform::m20261125_000002_give_roles::Migration),
             Box::new(platform::m20261125_000003_time_signing_keys::Migration),
             Box::new(platform::m20261125_000004_create_usage::Migration),
+            Box::new(platform::m20261125_000005_create_console_sessions::Migration),
         ]
     }
 

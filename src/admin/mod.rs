@@ -11,6 +11,7 @@ mod applications;
 mod authenticate;
 mod change_tenant;
 mod change_user;
+mod console_sessions;
 mod create_tenant;
 pub mod error;
 mod invite_batches;
@@ -28,6 +29,7 @@ pub use self::administrators::RoleRequest;
 pub use self::applications::ApplicationDecision;
 pub use self::authenticate::{AdministratorToken, create_administrator};
 pub use self::change_tenant::TenantUpdate;
+pub use self::console_sessions::{ConsoleSession, SESSION_LIFE};
 pub use self::create_tenant::{PlacementRequest, TenantRequest};
 pub use self::invite_batches::{BatchRequest, BatchWork, InviteWalk};
 pub use self::invites::InviteRequest;
@@ -128,6 +130,12 @@ impl Admin {
                 && state.is_none_or(|state| record.state == state)
         };
         Ok(record.into_iter().filter(asked_for).collect())
+    }
+
+    /// The names of the databases that tenants may share, in order.
+    #[must_use]
+    pub fn shared_databases(&self) -> Vec<String> {
+        self.directory.shared_databases()
     }
 
     /// The kind of database that holds a tenant's rows; `None` when this process cannot tell: the shared database is not

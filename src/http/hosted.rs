@@ -292,8 +292,8 @@ impl<'a> House<'a> {
         self.settings.registration.approval
     }
 
-    /// The captcha that this page can show, where one is asked for: those of Turnstile and hCaptcha need the tenant's public
-    /// key. Tencent's wants style within the page, which our policy forbids.
+    /// The captcha that this page can show, where one is asked for: those of Turnstile and hCaptcha need the tenant's
+    /// public key. Tencent's wants style within the page, which our policy forbids.
     fn captcha(&self) -> Option<(&CaptchaSettings, &str)> {
         let asked = self.settings.captcha_on_register();
         let kind = self.settings.captcha.as_ref().filter(|_| asked)?;

@@ -11,6 +11,7 @@ pub mod admin;
 mod answer;
 mod body;
 mod calls;
+mod console;
 mod cors;
 pub mod error_document;
 mod forum;

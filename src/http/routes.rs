@@ -10,7 +10,7 @@ use super::language::choose;
 use super::openapi;
 use super::site::languages;
 use super::{
-    forum, health, hosted, html, invites, jwks, login, metrics, mini_program, pc_scan,
+    console, forum, health, hosted, html, invites, jwks, login, metrics, mini_program, pc_scan,
     refresh_token, register, sms, users, wechat,
 };
 use crate::domain::dialect::Dialect;
@@ -69,6 +69,26 @@ pub(super) const PATTERNS: &[&str] = &[
     "/register/theme.css",
     "/t/{tenant}/register/theme.css",
     "/assets/{hash}/{name}",
+    "/console",
+    "/console/sign-in",
+    "/console/sign-out",
+    "/console/audit",
+    "/console/tenants",
+    "/console/tenants/{key}",
+    "/console/tenants/{key}/state",
+    "/console/tenants/{key}/settings",
+    "/console/tenants/{key}/versions",
+    "/console/tenants/{key}/versions/{version}",
+    "/console/tenants/{key}/invites",
+    "/console/tenants/{key}/invites.csv",
+    "/console/tenants/{key}/revoke-invite",
+    "/console/tenants/{key}/users",
+    "/console/tenants/{key}/users/{id}",
+    "/console/tenants/{key}/users/{id}/end-sessions",
+    "/console/tenants/{key}/applications",
+    "/console/tenants/{key}/keys",
+    "/console/tenants/{key}/revoke-key",
+    "/console/tenants/{key}/usage",
     "/livez",
     "/readyz",
     "/metrics",
@@ -364,6 +384,8 @@ pub(super) fn operators(app: &mut ServiceConfig) {
             only("/admin/v1/tenants/{key}/invite-batches/{batch}", "PUT")
                 .route(web::put().to(admin::invite_batches::make)),
         )
+        .service(read(ASSETS, html::METHODS_OF_ASSETS, html::asset))
+        .configure(console::routes)
         .default_service(web::to(not_found));
 }
 

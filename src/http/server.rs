@@ -10,6 +10,7 @@ use actix_web::web::Data;
 use actix_web::{App, HttpServer, middleware};
 
 use super::admin::Operators;
+use super::console::Console;
 use super::cors::cors;
 use super::guard::{Guard, guard};
 use super::health::Readiness;
@@ -18,7 +19,7 @@ use super::settings::HttpSettings;
 use super::site::Site;
 use crate::admin::Admin;
 use crate::clock::Clock;
-use crate::telemetry::Metrics;
+use crate::telemetry::{History, Metrics};
 use crate::tenant::directory::Directory;
 
 pub use super::guard::Guard as ListenerGuard;
@@ -86,7 +87,7 @@ pub fn public(
         .map(HttpServer::run)
 }
 
-/// The operators' listener: admin API, metrics, health. One worker is plenty, and keeps it apart from the public's load.
+/// The operators' listener: admin API, console, metrics, health. One worker is plenty, and keeps it apart from the public's load.
 ///
 /// # Errors
 /// When the socket cannot be used.
@@ -95,7 +96,8 @@ pub fn operators(
     settings: &Arc<HttpSettings>,
     admin: Admin,
     readiness: Readiness,
-    metrics: Metrics,
+    (metrics, history): (Metrics, History),
+    public_url: String,
     listener_guard: Guard,
 ) -> io::Result<Server> {
     let operators = Data::new(Operators {
@@ -103,12 +105,19 @@ pub fn operators(
         settings: Arc::clone(settings),
         streams: Default::default(),
     });
+    let console = Data::new(Console {
+        operators: operators.clone(),
+        metrics: metrics.clone(),
+        history,
+        public_url,
+    });
     let readiness = Data::new(readiness);
     let metrics = Data::new(metrics);
     let listener_guard = Data::new(listener_guard);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(operators.clone())
+            .app_data(console.clone())
             .app_data(readiness.clone())
             .app_data(metrics.clone())
             .app_data(listener_guard.clone())

@@ -27,7 +27,7 @@ pub struct Administrator {
 }
 
 impl Administrator {
-    fn from_row(row: administrator::Model) -> Result<Self, StoreError> {
+    pub(super) fn from_row(row: administrator::Model) -> Result<Self, StoreError> {
         let role = Role::from_row(row.role, row.tenant_id);
         Ok(Self {
             id: AdministratorId::from_i64(row.id),

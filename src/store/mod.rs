@@ -15,6 +15,7 @@ pub mod administrators;
 pub mod audit;
 pub mod bindings;
 pub mod connection;
+mod console_sessions;
 pub mod counters;
 pub mod discuzq;
 pub mod error;

@@ -6,8 +6,8 @@
 //! Labels come from closed sets (`docs/threats.md`, row 114): they are `&'static str`, or a
 //! tenant's key under a cap. Text sent by a client is never a label.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,6 +17,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use super::history::Figures;
 use super::tracing::dropped_lines;
 
 /// The tenant label of every tenant beyond the cap.
@@ -114,6 +115,8 @@ struct Series {
 struct TenantSeries {
     max: usize,
     known: HashMap<String, HashMap<&'static str, IntCounter>>,
+    /// Register calls of all tenants, also of those that were deleted since.
+    totals: BTreeMap<&'static str, u64>,
 }
 
 impl TenantSeries {
@@ -173,6 +176,7 @@ impl Metrics {
             tenants: Mutex::new(TenantSeries {
                 max: max_tenant_series,
                 known: HashMap::new(),
+                totals: BTreeMap::new(),
             }),
             hash_queue_depth: build
                 .gauge("hash_queue_depth", "Passwords that wait for a hash thread.")?,
@@ -320,6 +324,16 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&self.series.registry.gather())
     }
 
+    /// The figures that the console shows.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        Figures {
+            outcomes: self.tenants().totals.clone(),
+            hash_queue_depth: self.series.hash_queue_depth.get(),
+            live_tenants: self.series.live_actors.get(),
+        }
+    }
+
     /// Counts an answered request and its time. `route` is the pattern of the route table, never
     /// the path sent.
     pub fn http_request(
@@ -345,6 +359,7 @@ impl Metrics {
     /// `other`.
     pub fn registration(&self, tenant: &str, outcome: &'static str) {
         let mut tenants = self.tenants();
+        *tenants.totals.entry(outcome).or_default() += 1;
         tenants.make_known(tenant);
         let counters = &self.series.registrations;
         match tenants

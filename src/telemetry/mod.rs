@@ -3,11 +3,13 @@
 //! Imports nothing of the house. Two promises: no label and no line carries a secret, and neither
 //! counting nor logging ever makes a request wait.
 
+pub mod history;
 pub mod metrics;
 pub mod settings;
 pub mod tracing;
 pub mod usage;
 
+pub use self::history::History;
 pub use self::metrics::Metrics;
 pub use self::settings::{LogFormat, TelemetrySettings};
 pub use self::tracing::{LogGuard, TelemetryError};

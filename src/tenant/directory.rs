@@ -356,6 +356,14 @@ impl Directory {
         Some(shared.url.backend())
     }
 
+    /// The names of the shared databases, in order.
+    #[must_use]
+    pub fn shared_databases(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.0.launcher.databases.shared.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The shared databases that give no sign of life.
     pub async fn missing_databases(&self) -> Vec<String> {
         self.0.launcher.missing_databases().await

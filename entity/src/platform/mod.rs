@@ -2,6 +2,7 @@
 
 pub mod administrator;
 pub mod audit_entry;
+pub mod console_session;
 pub mod revision;
 pub mod signing_key;
 pub mod tenant;

@@ -25,8 +25,8 @@ pub struct PageRules {
     pub logo_url: Option<String>,
     /// The colour of buttons and of the line at the top, as `#rrggbb`.
     pub accent: Option<String>,
-    /// The public key that Turnstile and hCaptcha show their captcha with. Without it a page whose tenant asks for a captcha
-    /// can show none.
+    /// The public key that Turnstile and hCaptcha show their captcha with. Without it a page whose tenant asks for a
+    /// captcha can show none.
     pub captcha_site_key: Option<String>,
 }
 
@@ -57,8 +57,8 @@ impl Colour {
         is_hex.then_some(Self([red, green, blue]))
     }
 
-    /// Whether black reads better on this colour than white does, by the contrast ratio of WCAG 2.2 (1.4.3). The better one
-    /// of the two always has 4.5 to 1 at least.
+    /// Whether black reads better on this colour than white does, by the contrast ratio of WCAG 2.2 (1.4.3). The better
+    /// one of the two always has 4.5 to 1 at least.
     #[must_use]
     pub fn wants_black_text(self) -> bool {
         let linear = |part: u8| {
@@ -75,8 +75,8 @@ impl Colour {
     }
 }
 
-/// The origin of an `https` address (`https://host` with a port where one is named); `None` for an address that is none, or
-/// that could end the place in which it is written.
+/// The origin of an `https` address (`https://host` with a port where one is named); `None` for an address that is
+/// none, or that could end the place in which it is written.
 #[must_use]
 pub fn https_origin(address: &str) -> Option<String> {
     let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"'<>\\^`{|};,".contains(&byte);

@@ -17,6 +17,7 @@ use crate::domain::ids::{InviteId, UserId};
 use crate::domain::invite_batch::BatchName;
 use crate::domain::invite_code::InviteCode;
 use crate::domain::role::Right;
+use crate::domain::tenant_key::TenantKey;
 use crate::store::invite_codes::{Invite, InviteFilter, InviteState};
 use crate::store::users::User;
 
@@ -128,6 +129,20 @@ pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> Ht
         ))
     })
     .await
+}
+
+/// The invites as CSV, for whoever may read them already.
+///
+/// # Errors
+/// As any list of invites.
+pub(in crate::http) async fn csv(
+    operators: &Operators,
+    key: &TenantKey,
+    filter: InviteFilter,
+) -> Result<HttpResponse, Refusal> {
+    let walk = operators.admin.walk_invites(key, filter);
+    let now = operators.admin.now();
+    stream_of(&operators.streams, Format::Csv, Walk { walk, now }).await
 }
 
 const FILTERS: [&str; 3] = ["filter[state]", "filter[note]", "filter[batch]"];
@@ -250,7 +265,12 @@ pub(crate) async fn revoke(request: HttpRequest, operators: Data<Operators>) -> 
 const CODE: &str = "4 to 64 of A-Z, 0-9, - and _, not of digits alone";
 
 fn chosen_code(value: Value) -> Option<InviteCode> {
-    let code = InviteCode::parse(value.as_str()?)?;
+    read_chosen(value.as_str()?)
+}
+
+/// A code of an administrator's choice.
+pub(in crate::http) fn read_chosen(text: &str) -> Option<InviteCode> {
+    let code = InviteCode::parse(text)?;
     let text = code.as_str();
     let digits_alone = text.bytes().all(|byte| byte.is_ascii_digit());
     (text.len() >= SHORTEST_CHOSEN && !digits_alone).then_some(code)
@@ -294,7 +314,7 @@ pub(super) fn group_id(attributes: &mut Attributes) -> Option<i32> {
     attributes.take("group_id", "the number of a group", super::users::group)
 }
 
-const STATES: [(InviteState, &str); 4] = [
+pub(in crate::http) const STATES: [(InviteState, &str); 4] = [
     (InviteState::Usable, "usable"),
     (InviteState::Spent, "spent"),
     (InviteState::Expired, "expired"),

@@ -168,7 +168,7 @@ const TYPE: &str = "users";
 pub(super) const STATUSES: &str = "normal, banned, pending, rejected or ignored";
 
 /// A standing's name in the admin API.
-pub(super) const fn status_name(status: UserStatus) -> &'static str {
+pub(in crate::http) const fn status_name(status: UserStatus) -> &'static str {
     match status {
         UserStatus::Normal => "normal",
         UserStatus::Banned => "banned",
@@ -178,7 +178,8 @@ pub(super) const fn status_name(status: UserStatus) -> &'static str {
     }
 }
 
-pub(super) fn named_status(name: &str) -> Option<UserStatus> {
+/// The standing of a name.
+pub(in crate::http) fn named_status(name: &str) -> Option<UserStatus> {
     UserStatus::ALL
         .into_iter()
         .find(|status| status_name(*status) == name)

@@ -1,5 +1,5 @@
-//! The stylesheet and the icon: in the binary, each under a name that changes with its content, so that
-//! browsers may keep them for ever.
+//! The stylesheet, the console's script and the icon: in the binary, each under a name that changes with its content,
+//! so that browsers may keep them for ever.
 
 use std::sync::LazyLock;
 
@@ -23,12 +23,17 @@ struct Asset {
     path: String,
 }
 
-static ASSETS: LazyLock<[Asset; 2]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
     [
         (
             "enroll.css",
             "text/css; charset=utf-8",
             include_str!("../../../assets/enroll.css"),
+        ),
+        (
+            "console.js",
+            "text/javascript; charset=utf-8",
+            include_str!("../../../assets/console.js"),
         ),
         (
             "mark.svg",

@@ -1,11 +1,11 @@
 //! What the pages for people share: the hosted registration page on the public listener, the console on the operators'.
 //!
-//! Taken: templates that the compiler checks (`templates/`), one stylesheet and two small scripts of our own (`assets/`),
-//! all in the binary; every page works without a script. Refused: a front end of its own, which would need a second
-//! toolchain and a second way of asking for things. Each text stands in both languages where it is used.
+//! Taken: templates that the compiler checks (`templates/`), one stylesheet and two small scripts of our own
+//! (`assets/`), all in the binary; every page works without a script. Refused: a front end of its own, which would need
+//! a second toolchain and a second way of asking for things. Each text stands in both languages where it is used.
 //!
-//! Invariants: no page holds code or style, and the browser is told to run none from elsewhere; a form is taken from our
-//! own pages alone; no page is cached.
+//! Invariants: no page holds code or style, and the browser is told to run none from elsewhere; a form is taken from
+//! our own pages alone; no page is cached.
 
 mod assets;
 
@@ -76,8 +76,8 @@ pub(super) struct Sources<'a> {
 }
 
 impl Sources<'_> {
-    /// The page's content security policy (CSP level 3). Everything that is not named is forbidden; code and style within
-    /// the page are, too.
+    /// The page's content security policy (CSP level 3). Everything that is not named is forbidden; code and style
+    /// within the page are, too.
     fn policy(self) -> String {
         // What the providers' own documentation asks for.
         let captcha = match self.captcha {
@@ -154,6 +154,14 @@ fn protect(response: &mut HttpResponseBuilder, policy: &str) {
     }
 }
 
+/// Sends a browser that sent a form to the page that shows what came of it.
+pub(super) fn see_other(to: &str) -> HttpResponseBuilder {
+    let mut response = HttpResponse::SeeOther();
+    protect(&mut response, &Sources::default().policy());
+    response.insert_header((header::LOCATION, to));
+    response
+}
+
 /// Reads a form that a page of ours sent.
 ///
 /// # Errors
@@ -195,9 +203,9 @@ pub(super) async fn read_form(
 
 /// Whether a form can have come from a page of this very origin (the Fetch standard, section 3.2; Fetch Metadata).
 ///
-/// Browsers tell by `Sec-Fetch-Site` wherever the address is trustworthy, and by `Origin` on every form; that one is held
-/// against `Host`. A client that tells neither is no browser, and carries no cookies that it was not given by its user;
-/// with `origin_needed` even that is refused.
+/// Browsers tell by `Sec-Fetch-Site` wherever the address is trustworthy, and by `Origin` on every form; that one is
+/// held against `Host`. A client that tells neither is no browser, and carries no cookies that it was not given by its
+/// user; with `origin_needed` even that is refused.
 fn is_own_form(headers: &HeaderMap, origin_needed: bool) -> bool {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let origin = text(header::ORIGIN);

@@ -1,5 +1,5 @@
-//! The hosted registration page, `GET` and `POST /register` (docs/api.md, "The hosted page"; docs/threats.md, rows 107 to
-//! 109). What a person sees of it stands in `browser.rs`.
+//! The hosted registration page, `GET` and `POST /register` (docs/api.md, "The hosted page"; docs/threats.md, rows 107
+//! to 109). What a person sees of it stands in `browser.rs`.
 
 use serde_json::{Value, json};
 

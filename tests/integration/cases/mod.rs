@@ -8,6 +8,7 @@ mod audit_export;
 mod bindings;
 mod browser;
 mod command_line;
+mod console;
 mod contract;
 mod cors;
 mod demo;

@@ -5,7 +5,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -18,6 +18,10 @@ use super::wait::until;
 
 /// How long the driver may take until it listens.
 const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long a page may take until it is there, and how often a test looks.
+const PAGE_LIMIT: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(20);
 
 /// One browser at a time: each takes a core.
 static TURN: Mutex<()> = Mutex::const_new(());
@@ -178,15 +182,20 @@ impl Browser {
             .collect()
     }
 
-    /// The first element that a CSS selector finds.
+    /// The first element that a CSS selector finds, waited for.
     async fn find(&self, selector: &str) -> String {
-        match self.find_all(selector).await.into_iter().next() {
-            Some(element) => element,
-            None => panic!(
+        let end = Instant::now() + PAGE_LIMIT;
+        loop {
+            if let Some(element) = self.find_all(selector).await.into_iter().next() {
+                return element;
+            }
+            assert!(
+                Instant::now() < end,
                 "no {selector} at {}:\n{}",
                 self.address().await,
                 self.source().await
-            ),
+            );
+            tokio::time::sleep(POLL).await;
         }
     }
 
@@ -202,6 +211,34 @@ impl Browser {
             .command("GET", &format!("/element/{element}/text"), None)
             .await;
         text.as_str().expect("a text").to_owned()
+    }
+
+    /// Waits until an element has this text: a click returns before the page that follows is there.
+    pub(crate) async fn reads(&self, selector: &str, wanted: &str) {
+        let mut last = Err(Value::Null);
+        let end = Instant::now() + PAGE_LIMIT;
+        while Instant::now() < end {
+            last = self.try_text(selector).await;
+            if last.as_ref().is_ok_and(|text| text == wanted) {
+                return;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        panic!(
+            "{selector} reads {last:?} and not {wanted:?} at {}:\n{}",
+            self.address().await,
+            self.source().await
+        );
+    }
+
+    async fn try_text(&self, selector: &str) -> Result<String, Value> {
+        let body = json!({"using": "css selector", "value": selector});
+        let path = format!("{}/element", self.session);
+        let found = self.try_call("POST", &path, Some(body)).await?;
+        let element = found[ELEMENT].as_str().unwrap_or_default();
+        let path = format!("{path}/{element}/text");
+        let text = self.try_call("GET", &path, None).await?;
+        Ok(text.as_str().unwrap_or_default().to_owned())
     }
 
     /// The present value of a field.
@@ -357,10 +394,13 @@ impl Browser {
             .collect()
     }
 
-    /// A picture of the whole page, as PNG in Base64.
+    /// A small picture of the whole page, as PNG in Base64.
     pub(crate) async fn picture(&self) -> String {
-        let parameters =
-            json!({"format": "png", "captureBeyondViewport": true, "optimizeForSpeed": false});
+        let metrics = self.devtools("Page.getLayoutMetrics", json!({})).await;
+        let size = &metrics["cssContentSize"];
+        let clip =
+            json!({"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 0.7});
+        let parameters = json!({"format": "png", "captureBeyondViewport": true, "clip": clip});
         let picture = self.devtools("Page.captureScreenshot", parameters).await;
         picture["data"].as_str().expect("a picture").to_owned()
     }
@@ -384,7 +424,8 @@ const TAB: &str = "\u{e004}";
 const ENTER: &str = "\u{e007}";
 
 impl Drop for Browser {
-    /// A failing test leaves no browser behind: the driver ends its browser when it is asked to, and not when it is killed.
+    /// A failing test leaves no browser behind: the driver ends its browser when it is asked to, and not when it is
+    /// killed.
     fn drop(&mut self) {
         use std::io::{Read, Write};
         let Ok(mut stream) = std::net::TcpStream::connect(self.address) else {
@@ -400,7 +441,8 @@ impl Drop for Browser {
     }
 }
 
-/// Reads the driver's output until it tells its port; the rest of it is read and thrown away, so that it never waits for us.
+/// Reads the driver's output until it tells its port; the rest of it is read and thrown away, so that it never waits
+/// for us.
 async fn listening_port(stdout: tokio::process::ChildStdout) -> u16 {
     let mut lines = BufReader::new(stdout).lines();
     while let Ok(Some(line)) = lines.next_line().await {
