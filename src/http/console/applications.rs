@@ -7,13 +7,13 @@ use askama::Template;
 
 use super::users::{UserRow, is_message};
 use super::{Console, Desk, Faults, Frame, PAGE_SIZE, act, show as show_page};
+use crate::admin::ApplicationDecision;
 use crate::domain::ids::UserId;
 use crate::domain::role::Right;
 use crate::domain::user_status::UserStatus;
 use crate::http::error_document::Refusal;
 use crate::http::html::see_other;
 use crate::http::wire::query::Query;
-use crate::store::moderation::UserChange;
 
 /// `GET /console/tenants/{key}/applications`
 pub(super) async fn list(request: HttpRequest, console: Data<Console>) -> HttpResponse {
@@ -68,20 +68,17 @@ pub(super) async fn decide(
                 let status = StatusCode::UNPROCESSABLE_ENTITY;
                 return list_page(desk, &console, status, 0, message, faults).await;
             }
-            let admin = console.admin();
-            for id in chosen {
-                // Somebody else may have decided meanwhile; then theirs stands.
-                if admin.get_user(&tenant.key, id).await?.status != UserStatus::Pending {
-                    continue;
-                }
-                let told = status != UserStatus::Normal && !message.is_empty();
-                let change = UserChange {
-                    group_id: None,
-                    status: Some(status),
-                    refuse_message: told.then(|| Some(message.to_owned())),
-                };
-                admin.change_user(&desk.by, &tenant.key, id, change).await?;
-            }
+            let told = status != UserStatus::Normal && !message.is_empty();
+            let decision = ApplicationDecision {
+                users: chosen,
+                to: status,
+                message: told.then(|| message.to_owned()),
+            };
+            // Where somebody else decided meanwhile, theirs stands.
+            console
+                .admin()
+                .decide_applications(&desk.by, &tenant.key, &decision)
+                .await?;
             let home = format!("/console/tenants/{}/applications?done=decided", tenant.key);
             Ok(see_other(&home).finish())
         },
