@@ -1459,9 +1459,12 @@ async fn secrets_of_providers_are_sealed_masked_and_kept(backend: Backend) {
     );
     assert_eq!(sealed_secret(&platform, path).await, first);
 
-    // A new secret takes its place, also when it is the same text: nobody sees whether it changed.
-    let again = json!({"settings": {"wechat": {"mini_program": {"app_secret": NEEDLE}}}});
-    said += change(server, "acme", again).await.text();
+    // The same secret is no change, so that a declared tenant stays as it is; another one takes its place.
+    let sent = |secret: &str| json!({"settings": {"wechat": {"mini_program": {"app_secret": secret}}}});
+    said += change(server, "acme", sent(NEEDLE)).await.text();
+    assert_eq!(sealed_secret(&platform, path).await, first);
+    let other = format!("{NEEDLE}-2");
+    said += change(server, "acme", sent(&other)).await.text();
     let second = sealed_secret(&platform, path).await;
     assert!(second.starts_with("sealed:") && second != first);
 

@@ -34,7 +34,7 @@ const SHOWN_ELSEWHERE: [(&str, &str, &str); 9] = [
     ),
     (
         "body_incomplete",
-        "src/http/error_document/tests.rs",
+        "src/http/error_document/catalogue.rs",
         "Refusal::BodyCut",
     ),
     (
