@@ -8,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 
 use entity::tenant::{identity, invite_code, union_id, user};
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter,
+    QuerySelect, sea_query::Expr,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -139,6 +140,7 @@ impl TenantDb {
             attempt += 1;
             let done = self
                 .write("import_users", async |transaction| {
+                    plan_anew(transaction).await?;
                     let mut taken = self.taken(transaction, users).await?;
                     let mut rows = Rows::default();
                     let outcomes = users
@@ -174,6 +176,7 @@ impl TenantDb {
             attempt += 1;
             let done = self
                 .write("import_invites", async |transaction| {
+                    plan_anew(transaction).await?;
                     let codes = invites.iter().map(|invite| invite.code.as_str());
                     let mut known = self.codes(transaction, codes.collect()).await?;
                     let (mut rows, mut outcomes) = (Vec::new(), Vec::new());
@@ -513,6 +516,16 @@ impl Taken {
         }
         None
     }
+}
+
+/// Makes PostgreSQL plan this transaction's statements for the tables as they are. A plan that it made for good while they
+/// were empty reads them from end to end for each batch, and an import is what fills them.
+async fn plan_anew(transaction: &DatabaseTransaction) -> Result<(), StoreError> {
+    if transaction.get_database_backend() == DbBackend::Postgres {
+        let sql = "SET LOCAL plan_cache_mode = force_custom_plan";
+        transaction.execute_unprepared(sql).await?;
+    }
+    Ok(())
 }
 
 async fn insert_all(transaction: &DatabaseTransaction, rows: Rows) -> Result<(), StoreError> {
