@@ -1460,7 +1460,8 @@ async fn secrets_of_providers_are_sealed_masked_and_kept(backend: Backend) {
     assert_eq!(sealed_secret(&platform, path).await, first);
 
     // The same secret is no change, so that a declared tenant stays as it is; another one takes its place.
-    let sent = |secret: &str| json!({"settings": {"wechat": {"mini_program": {"app_secret": secret}}}});
+    let sent =
+        |secret: &str| json!({"settings": {"wechat": {"mini_program": {"app_secret": secret}}}});
     said += change(server, "acme", sent(NEEDLE)).await.text();
     assert_eq!(sealed_secret(&platform, path).await, first);
     let other = format!("{NEEDLE}-2");
