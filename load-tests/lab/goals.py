@@ -51,6 +51,7 @@ GOALS = [
     Goal("many-tenants.live_own", "≤", 200, "1,000 live idle tenants, `own` SQLite: memory each, KiB"),
     Goal("many-tenants.cold_shared", "≤", 10, "cold wake p99 above a warm call, `shared` SQLite, ms"),
     Goal("many-tenants.cold_own", "≤", 50, "cold wake p99 above a warm call, `own` SQLite, ms"),
+    Goal("lists.p99", "≤", 50, "lists and searches, 100,000 tenants and 1,000,000 users of one tenant, PostgreSQL: p99, ms"),
     Goal("invite-race.surplus", "≤", 0, "accounts beyond (or short of) what a raced code allows"),
     Goal("slow-provider.p99_ratio", "≤", 1.25, "p99 of plain registrations beside those that wait for WeChat ÷ alone"),
     Goal("peers.over_faster", "≥", 3.2, "registrations/s on PostgreSQL ÷ the faster peer"),

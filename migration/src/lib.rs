@@ -30,6 +30,7 @@ impl MigratorTrait for PlatformMigrator {
             Box::new(platform::m20261125_000003_time_signing_keys::Migration),
             Box::new(platform::m20261125_000004_create_usage::Migration),
             Box::new(platform::m20261125_000005_create_console_sessions::Migration),
+            Box::new(platform::m20261125_000006_index_tenants::Migration),
         ]
     }
 
@@ -57,6 +58,7 @@ impl MigratorTrait for TenantMigrator {
             Box::new(tenant::m20261125_000010_index_union_ids::Migration),
             Box::new(tenant::m20261125_000011_index_user_status::Migration),
             Box::new(tenant::m20261125_000015_batch_invite_codes::Migration),
+            Box::new(tenant::m20261125_000016_compare_names_by_bytes::Migration),
         ]
     }
 

@@ -97,6 +97,27 @@ pub(crate) async fn protect(manager: &SchemaManager<'_>, table: &'static str) ->
     Ok(())
 }
 
+/// On PostgreSQL, makes a text column of at most `length` characters compare byte by byte, as everywhere else. Its indexes
+/// are built anew.
+pub(crate) async fn compare_by_bytes(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    column: &'static str,
+    length: u32,
+) -> Result<(), DbErr> {
+    if manager.get_database_backend() != DbBackend::Postgres {
+        return Ok(());
+    }
+    let statement = format!(
+        "ALTER TABLE {table} ALTER COLUMN \"{column}\" TYPE varchar({length}) COLLATE \"C\""
+    );
+    manager
+        .get_connection()
+        .execute_unprepared(&statement)
+        .await?;
+    Ok(())
+}
+
 /// An index by `tenant_id` and then one more column.
 pub(crate) fn index(
     name: &'static str,

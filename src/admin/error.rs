@@ -39,6 +39,9 @@ pub enum AdminError {
     /// One of the codes exists already.
     #[error("the code exists")]
     CodeTaken,
+    /// What the page before ended with is gone, so there is no going on from it.
+    #[error("the page before ended with what is gone")]
+    PageGone,
     /// The batch has codes of another kind.
     #[error("the batch has other codes")]
     BatchDiffers,

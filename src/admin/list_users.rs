@@ -11,11 +11,11 @@ use crate::store::audit::{Audit, AuditEntry};
 use crate::store::users::{User, UserFilter};
 
 impl Admin {
-    /// At most `limit` users whose number is greater than `after`: of this standing, and with a name that begins so in any
-    /// spelling of it.
+    /// At most `limit` users after the user `after`: of this standing, and with a name that begins so in any spelling of it,
+    /// which puts them in the order of their names.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`] when there is no such tenant.
+    /// [`AdminError::NotFound`] when there is no such tenant, [`AdminError::PageGone`].
     pub async fn list_users(
         &self,
         key: &TenantKey,
@@ -29,12 +29,13 @@ impl Admin {
             status,
             name_begins: name_begins.map(Username::to_look_up),
         };
-        Ok(self
+        let found = self
             .directory
             .ask(&tenant, async move |db| {
                 db.list_users(&filter, after, limit).await
             })
-            .await?)
+            .await?;
+        found.ok_or(AdminError::PageGone)
     }
 
     /// The user of this number.

@@ -52,7 +52,7 @@ use crate::domain::tenant_key::TenantKey;
 use crate::store::administrators::Administrator;
 use crate::store::platform_db::PlatformDb;
 use crate::store::settings::{Backend, DatabaseUrl};
-use crate::store::tenants::{Placement, TenantRecord, TenantState, url_context};
+use crate::store::tenants::{Placement, TenantFilter, TenantRecord, TenantState, url_context};
 use crate::tenant::directory::Directory;
 use crate::tenant::names::Tenant;
 
@@ -108,26 +108,25 @@ impl Admin {
             .ok_or(AdminError::NotFound("tenant"))
     }
 
-    /// At most `limit` tenants whose number is greater than `after`; for a tenant's administrator that one alone, unless it
-    /// was deleted.
+    /// At most `limit` such tenants after the tenant `after`; for a tenant's administrator that one alone, unless it was
+    /// deleted.
     ///
     /// # Errors
-    /// [`AdminError::Unavailable`] when the database does not answer.
+    /// [`AdminError::Unavailable`] when the database does not answer, [`AdminError::PageGone`].
     pub async fn list_tenants(
         &self,
         by: &Administrator,
+        filter: &TenantFilter,
         after: TenantId,
         limit: u64,
-        state: Option<TenantState>,
     ) -> Result<Vec<TenantRecord>, AdminError> {
         let Some(own) = by.role.only_tenant() else {
-            return Ok(self.platform.list_tenants(after, limit, state).await?);
+            let found = self.platform.list_tenants(filter, after, limit).await?;
+            return found.ok_or(AdminError::PageGone);
         };
         let record = self.platform.find_tenant_by_id(own).await?;
         let asked_for = |record: &TenantRecord| {
-            record.id > after
-                && record.state != TenantState::Deleted
-                && state.is_none_or(|state| record.state == state)
+            record.id > after && record.state != TenantState::Deleted && filter.takes(record)
         };
         Ok(record.into_iter().filter(asked_for).collect())
     }

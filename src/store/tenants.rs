@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use entity::platform::{tenant, tenant_host, tenant_settings};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction,
-    EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait,
+    DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::Expr,
 };
 use serde_json::{Value, json};
 
@@ -190,6 +191,76 @@ impl OfStore for TenantNotChanged {
 #[must_use]
 pub fn url_context(tenant: TenantId) -> String {
     format!("placement_url:{tenant}")
+}
+
+/// Which tenants are asked for; what is `None` is any. They come in order of their keys if keys are asked for, else of their
+/// names if names are, else as they were made.
+#[derive(Clone, Debug, Default)]
+pub struct TenantFilter {
+    /// In this state.
+    pub state: Option<TenantState>,
+    /// Whose key begins so.
+    pub key_begins: Option<String>,
+    /// Whose name begins so, letter by letter.
+    pub name_begins: Option<String>,
+}
+
+impl TenantFilter {
+    /// Whether a tenant is one of them.
+    #[must_use]
+    pub fn takes(&self, record: &TenantRecord) -> bool {
+        let begins = |text: &str, wanted: &Option<String>| {
+            wanted
+                .as_ref()
+                .is_none_or(|wanted| text.starts_with(wanted.as_str()))
+        };
+        self.state.is_none_or(|state| record.state == state)
+            && begins(record.key.as_str(), &self.key_begins)
+            && begins(&record.name, &self.name_begins)
+    }
+
+    const fn is_ordered_by_text(&self) -> bool {
+        self.key_begins.is_some() || self.name_begins.is_some()
+    }
+
+    /// A walk along one index, from where the page before ended.
+    fn page(
+        &self,
+        after: TenantId,
+        last: Option<&tenant::Model>,
+        limit: u64,
+    ) -> Select<tenant::Entity> {
+        use tenant::Column::{Id, Key, Name, State};
+
+        let range = |column: tenant::Column, beginning: &Option<String>| {
+            let bounds = beginning.as_ref().map(|beginning| {
+                let end = column.lt(format!("{beginning}\u{10FFFF}"));
+                column.gte(beginning.as_str()).and(end)
+            });
+            Condition::all().add_option(bounds)
+        };
+        let page = tenant::Entity::find()
+            .filter(range(Key, &self.key_begins))
+            .filter(range(Name, &self.name_begins))
+            .filter(Condition::all().add_option(self.state.map(|state| State.eq(state.as_i16()))))
+            .limit(limit);
+        match (&self.key_begins, &self.name_begins, last) {
+            (Some(_), _, last) => page
+                .filter(Condition::all().add_option(last.map(|last| Key.gt(last.key.as_str()))))
+                .order_by_asc(Key),
+            (None, Some(_), last) => {
+                // Names may be alike. The first condition is what an index serves.
+                let further = last.map(|last| {
+                    let same = last.name.as_str();
+                    Name.gte(same).and(Name.gt(same).or(Id.gt(last.id)))
+                });
+                page.filter(Condition::all().add_option(further))
+                    .order_by_asc(Name)
+                    .order_by_asc(Id)
+            }
+            _ => page.filter(Id.gt(after.as_i64())).order_by_asc(Id),
+        }
+    }
 }
 
 impl PlatformDb {
@@ -384,29 +455,32 @@ impl PlatformDb {
             .await
     }
 
-    /// At most `limit` tenants whose number is greater than `after`, in order of their numbers.
+    /// At most `limit` such tenants after the tenant `after` (0 at the beginning), in the order of the filter. `None` when there
+    /// is no tenant `after` any more whose key or name to go on from.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn list_tenants(
         &self,
+        filter: &TenantFilter,
         after: TenantId,
         limit: u64,
-        state: Option<TenantState>,
-    ) -> Result<Vec<TenantRecord>, StoreError> {
+    ) -> Result<Option<Vec<TenantRecord>>, StoreError> {
         self.connection
             .within("list_tenants", async {
-                let mut query =
-                    tenant::Entity::find().filter(tenant::Column::Id.gt(after.as_i64()));
-                if let Some(state) = state {
-                    query = query.filter(tenant::Column::State.eq(state.as_i16()));
+                let pool = self.connection.pool.current();
+                let mut last = None;
+                if filter.is_ordered_by_text() && after.as_i64() > 0 {
+                    last = tenant::Entity::find_by_id(after.as_i64())
+                        .one(&pool)
+                        .await?;
+                    if last.is_none() {
+                        return Ok(None);
+                    }
                 }
-                let rows = query
-                    .order_by_asc(tenant::Column::Id)
-                    .limit(limit)
-                    .all(&self.connection.pool.current())
-                    .await?;
-                self.with_all_hosts(rows).await
+                let page = filter.page(after, last.as_ref(), limit);
+                let rows = page.all(&pool).await?;
+                self.with_all_hosts(rows).await.map(Some)
             })
             .await
     }

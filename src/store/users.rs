@@ -240,7 +240,8 @@ impl TenantDb {
         Ok(self.look_up::<NameLookup>(key).await?.is_some())
     }
 
-    /// At most `limit` users whose number is greater than `after`, in order of their numbers.
+    /// At most `limit` users after the user `after` (0 at the beginning): in order of their numbers, or of their names where
+    /// names are asked for. `None` when names are, and there is no user `after` any more to go on from.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -249,24 +250,74 @@ impl TenantDb {
         filter: &UserFilter,
         after: UserId,
         limit: u64,
-    ) -> Result<Vec<User>, StoreError> {
-        let beginnings = filter.name_begins.as_deref();
+    ) -> Result<Option<Vec<User>>, StoreError> {
         self.connection
             .within("list_users", async {
                 let reader = self.reader().await?;
-                let rows = self
-                    .users_of(filter.status)
-                    .apply_if(beginnings, |users, forms| {
-                        users.filter(any_begins_with(forms))
-                    })
-                    .filter(user::Column::Id.gt(after.as_i64()))
-                    .order_by_asc(user::Column::Id)
-                    .limit(limit)
-                    .all(&reader.executor())
-                    .await?;
-                rows.into_iter().map(User::try_from).collect()
+                let Some(beginnings) = &filter.name_begins else {
+                    let page = self.users_from(filter.status, after, limit);
+                    let rows = page.all(&reader.executor()).await?;
+                    return rows
+                        .into_iter()
+                        .map(User::try_from)
+                        .collect::<Result<_, _>>()
+                        .map(Some);
+                };
+                let mut last = None;
+                if after.as_i64() > 0 {
+                    let user = self.users().filter(user::Column::Id.eq(after.as_i64()));
+                    let Some(user) = user.one(&reader.executor()).await? else {
+                        return Ok(None);
+                    };
+                    last = Some(user.username);
+                }
+                let mut rows = Vec::new();
+                // One query for each: asked for either, a database would not walk its index of names.
+                for beginning in beginnings {
+                    let page = self.named(beginning, filter.status, last.as_deref(), limit);
+                    rows.extend(page.all(&reader.executor()).await?);
+                }
+                rows.sort_by(|one, other| one.username.cmp(&other.username));
+                rows.dedup_by_key(|row| row.id);
+                rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+                rows.into_iter()
+                    .map(User::try_from)
+                    .collect::<Result<_, _>>()
+                    .map(Some)
             })
             .await
+    }
+
+    fn users_from(
+        &self,
+        status: Option<UserStatus>,
+        after: UserId,
+        limit: u64,
+    ) -> Select<user::Entity> {
+        self.users_of(status)
+            .filter(user::Column::Id.gt(after.as_i64()))
+            .order_by_asc(user::Column::Id)
+            .limit(limit)
+    }
+
+    /// A range of the index of names. No name holds the last code point of Unicode.
+    fn named(
+        &self,
+        beginning: &str,
+        status: Option<UserStatus>,
+        last: Option<&str>,
+        limit: u64,
+    ) -> Select<user::Entity> {
+        let name = user::Column::Username;
+        let from = match last {
+            Some(last) if last >= beginning => name.gt(last),
+            _ => name.gte(beginning),
+        };
+        self.users_of(status)
+            .filter(from)
+            .filter(name.lt(format!("{beginning}\u{10FFFF}")))
+            .order_by_asc(name)
+            .limit(limit)
     }
 
     /// The first user that one of these names means, in their order, with the password's hash.
@@ -501,8 +552,39 @@ impl TenantDb {
 mod tests {
     use sea_orm::QueryTrait;
 
-    use super::{InviteId, NameKey, NameLookup, UserId};
+    use super::{InviteId, NameKey, NameLookup, UserId, UserStatus};
     use crate::store::lookups::tests::{ground, plan};
+
+    #[tokio::test]
+    async fn a_page_of_users_is_a_walk_along_an_index() {
+        let ground = ground().await;
+        let pending = Some(UserStatus::Pending);
+        let db = &ground.db;
+        for (query, index) in [
+            (
+                db.users_from(None, UserId::from_i64(9), 50),
+                "(tenant_id=? AND id>?)",
+            ),
+            (
+                db.users_from(pending, UserId::from_i64(9), 50),
+                "ix_users_status (tenant_id=? AND status=? AND id>?)",
+            ),
+            (
+                db.named("an", None, None, 50),
+                "uq_users_username (tenant_id=? AND username>? AND username<?)",
+            ),
+            (
+                db.named("an", None, Some("anna"), 50),
+                "uq_users_username (tenant_id=? AND username>? AND username<?)",
+            ),
+        ] {
+            let plan = plan(&ground, query.build(sea_orm::DbBackend::Sqlite)).await;
+            assert!(
+                matches!(&plan[..], [only] if only.contains(index)),
+                "{plan:?}"
+            );
+        }
+    }
 
     #[tokio::test]
     async fn whom_an_invite_brought_is_found_by_its_index() {

@@ -5,3 +5,4 @@ pub(crate) mod m20261125_000002_give_roles;
 pub(crate) mod m20261125_000003_time_signing_keys;
 pub(crate) mod m20261125_000004_create_usage;
 pub(crate) mod m20261125_000005_create_console_sessions;
+pub(crate) mod m20261125_000006_index_tenants;

@@ -22,7 +22,7 @@ use crate::store::platform_db::PlatformDb;
 use crate::store::schema::Schema;
 use crate::store::settings::DatabaseUrl;
 use crate::store::signing_keys::key_context;
-use crate::store::tenants::{Placement, TenantRecord, TenantState, url_context};
+use crate::store::tenants::{Placement, TenantFilter, TenantRecord, TenantState, url_context};
 use crate::telemetry::Metrics;
 
 /// Tenants whose secrets are tried. What is wrong with the master key shows at the first.
@@ -158,7 +158,9 @@ impl Look<'_> {
     async fn at_all(&mut self) -> Result<(), StoreError> {
         let mut after = TenantId::from_i64(0);
         loop {
-            let page = self.platform.list_tenants(after, PAGE, None).await?;
+            let all = TenantFilter::default();
+            let page = self.platform.list_tenants(&all, after, PAGE).await?;
+            let page = page.unwrap_or_default();
             let Some(last) = page.last() else {
                 return Ok(());
             };

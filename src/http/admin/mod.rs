@@ -201,6 +201,10 @@ impl From<AdminError> for Refusal {
                 code: "invite_code_taken",
                 detail: "the tenant has this invite code already".into(),
             },
+            AdminError::PageGone => unprocessable(
+                "",
+                "what page[after] names is gone: begin with the first page",
+            ),
             AdminError::BatchDiffers => Self::Conflict {
                 code: "invite_batch_differs",
                 detail: "the batch has codes with another max_uses, expires_at, note or group_id"
@@ -254,6 +258,7 @@ pub(super) fn every_refusal() -> Vec<Refusal> {
         AdminError::KeyTaken,
         AdminError::HostTaken("join.example.org".into()),
         AdminError::CodeTaken,
+        AdminError::PageGone,
         AdminError::BatchDiffers,
         AdminError::UnknownGroup,
         AdminError::VersionMovedOn(2),

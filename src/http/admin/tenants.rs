@@ -18,7 +18,7 @@ use crate::domain::tenant_key::TenantKey;
 use crate::domain::tenant_settings::{SettingsFault, TenantSettings};
 use crate::session::error::CallError;
 use crate::store::settings::Backend;
-use crate::store::tenants::{Placement, TenantRecord, TenantState};
+use crate::store::tenants::{Placement, TenantFilter, TenantRecord, TenantState};
 
 const TYPE: &str = "tenants";
 const MOST_HOSTS: usize = 100;
@@ -64,6 +64,8 @@ pub(crate) async fn create(
     .await
 }
 
+const FILTERS: [&str; 3] = ["filter[state]", "filter[key]", "filter[name]"];
+
 /// `GET /admin/v1/tenants`
 #[utoipa::path(
     get,
@@ -74,6 +76,8 @@ pub(crate) async fn create(
         ("page[size]" = Option<u16>, Query, description = "1 to 500; 50 unless given", minimum = 1, maximum = 500),
         ("page[after]" = Option<i64>, Query, description = "From links.next", minimum = 0),
         ("filter[state]" = Option<schemas::TenantState>, Query, description = "active, suspended or deleted"),
+        ("filter[key]" = Option<String>, Query, description = "How the key begins; then they come in order of keys"),
+        ("filter[name]" = Option<String>, Query, description = "How the name begins; then they come in order of names"),
     ),
     responses((status = 200, description = "Done", body = schemas::Page<schemas::TenantsType, schemas::Tenant>)),
     security(("administrator" = [])),
@@ -81,17 +85,24 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn list(request: HttpRequest, operators: Data<Operators>) -> HttpResponse {
     as_administrator(&request, &operators, Right::ListOwn, async |by| {
-        let (page, filters) = query(&request, &["filter[state]"])?;
-        let state = match filters.first() {
-            Some((_, word)) => Some(TenantState::parse(word).ok_or_else(|| {
-                unprocessable("", "filter[state] must be active, suspended or deleted")
-            })?),
-            None => None,
-        };
+        let (page, filters) = query(&request, &FILTERS)?;
+        let mut filter = TenantFilter::default();
+        for (name, value) in filters {
+            match name.as_str() {
+                "filter[key]" => filter.key_begins = Some(value.to_ascii_lowercase()),
+                "filter[name]" => filter.name_begins = Some(value),
+                _ => {
+                    let wrong = "filter[state] must be active, suspended or deleted";
+                    let state = TenantState::parse(&value);
+                    filter.state = Some(state.ok_or_else(|| unprocessable("", wrong))?);
+                }
+            }
+        }
         let limit = page.size as u64 + 1;
+        let after = TenantId::from_i64(page.after);
         let tenants = operators
             .admin
-            .list_tenants(&by, TenantId::from_i64(page.after), limit, state)
+            .list_tenants(&by, &filter, after, limit)
             .await?;
         Ok(page_of(
             &request,

@@ -11,6 +11,7 @@ use crate::domain::ids::TenantId;
 use crate::domain::role::Right;
 use crate::http::error_document::Refusal;
 use crate::http::html::see_other;
+use crate::store::tenants::TenantFilter;
 use crate::telemetry::history::{Figures, Sample};
 
 /// Seconds between two looks of a page that stays open.
@@ -20,9 +21,10 @@ const RENEW_SECONDS: u32 = 5;
 pub(super) async fn show(request: HttpRequest, console: Data<Console>) -> HttpResponse {
     show_page(&request, &console, Right::ListOwn, async |desk| {
         if !desk.may(Right::ReadPlatform) {
+            let all = TenantFilter::default();
             let own = console
                 .admin()
-                .list_tenants(&desk.by, TenantId::from_i64(0), 1, None);
+                .list_tenants(&desk.by, &all, TenantId::from_i64(0), 1);
             let own = own.await?;
             let home = own
                 .first()

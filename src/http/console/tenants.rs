@@ -17,7 +17,7 @@ use crate::http::error_document::Refusal;
 use crate::http::html::{Fields, query_of, see_other};
 use crate::http::wire::query::Query;
 use crate::store::settings::Backend;
-use crate::store::tenants::{Placement, TenantRecord, TenantState};
+use crate::store::tenants::{Placement, TenantFilter, TenantRecord, TenantState};
 
 const MOST_HOSTS: usize = 100;
 const LONGEST_NAME: usize = 200;
@@ -71,10 +71,13 @@ async fn list_page(
         }
         None if !asked.key.is_empty() => Vec::new(),
         None => {
-            let state = TenantState::parse(&asked.state);
+            let filter = TenantFilter {
+                state: TenantState::parse(&asked.state),
+                ..TenantFilter::default()
+            };
             let after = TenantId::from_i64(asked.after);
             let limit = PAGE_SIZE as u64 + 1;
-            admin.list_tenants(&desk.by, after, limit, state).await?
+            admin.list_tenants(&desk.by, &filter, after, limit).await?
         }
     };
     let more = tenants.len() > PAGE_SIZE;

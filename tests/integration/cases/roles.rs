@@ -274,6 +274,19 @@ async fn a_tenants_administrator_learns_of_no_other_tenant(backend: Backend) {
     assert_eq!(column(&tenants, "key"), ["acme"]);
     let none = ground.get(own, "/tenants?filter[state]=suspended").await;
     assert_eq!(none["data"], json!([]));
+    for (filter, found) in [
+        ("key]=ac", 1),
+        ("name]=a", 1),
+        ("key]=beta", 0),
+        ("name]=b", 0),
+    ] {
+        let list = ground.get(own, &format!("/tenants?filter[{filter}")).await;
+        assert_eq!(
+            list["data"].as_array().map(Vec::len),
+            Some(found),
+            "{filter}"
+        );
+    }
     let id = tenants["data"][0]["id"].as_str().expect("an id");
     let after = ground.get(own, &format!("/tenants?page[after]={id}")).await;
     assert_eq!(after["data"], json!([]));

@@ -1,4 +1,4 @@
-//! Administrators find, look at and log out a tenant's users (docs/api.md, "Users").
+//! Administrators find tenants and users, look at them and log users out (docs/api.md, "Tenants" and "Users").
 
 use serde_json::{Value, json};
 
@@ -6,10 +6,11 @@ use crate::harness::client::{Answer, Request, admin, register};
 use crate::harness::database::{Backend, TestDatabase};
 use crate::harness::ground::{ada, no_limits};
 use crate::harness::server::{Server, ServerOptions};
-use crate::harness::tenants::{Placement, create_tenant};
+use crate::harness::tenants::{Placement, create_tenant, suspend_tenant};
 
 on_all_databases!(
     users_are_found_by_the_beginning_of_a_name_and_by_standing,
+    tenants_are_found_by_the_beginning_of_key_or_name_and_by_state,
     an_administrator_ends_the_sessions_of_one_user,
 );
 
@@ -41,8 +42,8 @@ async fn users_are_found_by_the_beginning_of_a_name_and_by_standing(backend: Bac
     }
     register(&server, "beta", ada("anna")).await.expect(200);
     for (begins, found) in [
-        ("an", vec!["Anna", "anton", "an_d"]),
-        ("AN", vec!["Anna", "anton", "an_d"]),
+        ("an", vec!["an_d", "Anna", "anton"]),
+        ("AN", vec!["an_d", "Anna", "anton"]),
         ("%EF%BC%A1nn", vec!["Anna"]),
         ("an_", vec!["an_d"]),
         ("an%25", vec![]),
@@ -59,7 +60,7 @@ async fn users_are_found_by_the_beginning_of_a_name_and_by_standing(backend: Bac
     let page = users(&server, "?filter[username]=an&page[size]=2")
         .await
         .expect(200);
-    assert_eq!(names(&page), ["Anna", "anton"]);
+    assert_eq!(names(&page), ["an_d", "Anna"]);
     let next = page["links"]["next"]
         .as_str()
         .expect("a next page")
@@ -67,10 +68,10 @@ async fn users_are_found_by_the_beginning_of_a_name_and_by_standing(backend: Bac
     let rest = admin(&server, "GET", &next, None).await.expect(200);
     assert_eq!(
         (names(&rest), &rest["links"]["next"]),
-        (vec!["an_d"], &Value::Null)
+        (vec!["anton"], &Value::Null)
     );
 
-    let anna = page["data"][0]["id"].as_str().expect("an id");
+    let anna = page["data"][1]["id"].as_str().expect("an id");
     let body = json!({"data": {"type": "users", "attributes": {"status": "banned"}}});
     let path = format!("/admin/v1/tenants/acme/users/{anna}");
     admin(&server, "PATCH", &path, Some(body)).await.expect(200);
@@ -79,7 +80,16 @@ async fn users_are_found_by_the_beginning_of_a_name_and_by_standing(backend: Bac
     let both = users(&server, "?filter[status]=normal&filter[username]=an")
         .await
         .expect(200);
-    assert_eq!(names(&both), ["anton", "an_d"]);
+    assert_eq!(names(&both), ["an_d", "anton"]);
+    let gone = users(&server, "?filter[username]=an&page[after]=1").await;
+    assert_eq!(
+        (gone.status, gone.error_code().as_str()),
+        (422, "validation_error")
+    );
+    assert!(
+        gone.text().contains("begin with the first page"),
+        "{gone:?}"
+    );
     assert_eq!(users(&server, "?filter[status]=nice").await.status, 422);
     assert_eq!(users(&server, "?filter[name]=an").await.status, 422);
 
@@ -90,6 +100,77 @@ async fn users_are_found_by_the_beginning_of_a_name_and_by_standing(backend: Bac
     }
     let elsewhere = format!("/admin/v1/tenants/beta/users/{anna}");
     assert_eq!(admin(&server, "GET", &elsewhere, None).await.status, 404);
+}
+
+async fn tenants_are_found_by_the_beginning_of_key_or_name_and_by_state(backend: Backend) {
+    let platform = TestDatabase::create(backend).await;
+    let server = Server::start(ServerOptions::new().platform(&platform)).await;
+    for (key, name) in [
+        ("zeta", "Alpha"),
+        ("a-b", "Beta"),
+        ("ab", "Alpha"),
+        ("aa", "alpha"),
+        ("a9", "Älpha"),
+        ("abc", "Alphabet"),
+    ] {
+        let attributes = json!({"key": key, "name": name});
+        let body = json!({"data": {"type": "tenants", "attributes": attributes}});
+        admin(&server, "POST", "/admin/v1/tenants", Some(body))
+            .await
+            .expect(201);
+    }
+    suspend_tenant(&server, "ab").await;
+    let walk = async |query: &str, size: usize| {
+        let mut keys = Vec::new();
+        let mut next = Some(format!("/admin/v1/tenants?{query}&page[size]={size}"));
+        while let Some(path) = next {
+            let page = admin(&server, "GET", &path, None).await.expect(200);
+            let tenants = page["data"].as_array().expect("a page");
+            assert!(tenants.len() <= size);
+            keys.extend(tenants.iter().map(|tenant| {
+                tenant["attributes"]["key"]
+                    .as_str()
+                    .expect("a key")
+                    .to_owned()
+            }));
+            next = page["links"]["next"].as_str().map(str::to_owned);
+        }
+        keys
+    };
+    for (query, found) in [
+        ("", vec!["zeta", "a-b", "ab", "aa", "a9", "abc"]),
+        ("filter[key]=a", vec!["a-b", "a9", "aa", "ab", "abc"]),
+        ("filter[key]=A", vec!["a-b", "a9", "aa", "ab", "abc"]),
+        ("filter[key]=ab", vec!["ab", "abc"]),
+        ("filter[key]=a%25", vec![]),
+        ("filter[key]=", vec!["a-b", "a9", "aa", "ab", "abc", "zeta"]),
+        ("filter[name]=Alpha", vec!["zeta", "ab", "abc"]),
+        ("filter[name]=alpha", vec!["aa"]),
+        ("filter[name]=%C3%84", vec!["a9"]),
+        ("filter[name]=%27%20OR%201%3D1--", vec![]),
+        ("filter[state]=suspended", vec!["ab"]),
+        (
+            "filter[name]=Alpha&filter[state]=active",
+            vec!["zeta", "abc"],
+        ),
+        ("filter[name]=Alpha&filter[key]=ab", vec!["ab", "abc"]),
+    ] {
+        for size in [1, 2, 500] {
+            assert_eq!(walk(query, size).await, found, "{query}, {size} a page");
+        }
+    }
+    for wrong in [
+        "filter[key]=a&page[after]=1",
+        "filter[state]=asleep",
+        "filter[host]=a",
+    ] {
+        let answer = admin(&server, "GET", &format!("/admin/v1/tenants?{wrong}"), None).await;
+        assert_eq!(
+            (answer.status, answer.error_code().as_str()),
+            (422, "validation_error"),
+            "{wrong}"
+        );
+    }
 }
 
 async fn an_administrator_ends_the_sessions_of_one_user(backend: Backend) {
