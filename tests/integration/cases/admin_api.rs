@@ -1122,7 +1122,7 @@ async fn the_operators_listener_answers_every_fault_with_an_error_document() {
         "/admin/v1/",
         "/admin/v2/tenants",
         "/admin/v1/tenants/",
-        "/console",
+        "/consoles",
         "/admin/v1/tenants/acme/owners",
         "/api/register",
         "/t/acme/api/register",
