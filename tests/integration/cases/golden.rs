@@ -20,8 +20,13 @@ on_all_databases!(every_row_is_answered_as_the_golden_table_says);
 /// The dialects, in the order of a row's answers.
 const DIALECTS: [&str; 2] = ["standard", "discuzq"];
 
-/// Codes that need a server in trouble, a slow client or two calls at once; where each is brought about instead.
-const SHOWN_ELSEWHERE: [(&str, &str, &str); 9] = [
+/// Codes that need a server in trouble, a slow client, a page or two calls at once; where each is brought about instead.
+const SHOWN_ELSEWHERE: [(&str, &str, &str); 10] = [
+    (
+        "foreign_form",
+        "tests/integration/cases/hosted_page.rs",
+        "a_form_from_elsewhere_or_of_another_kind_is_refused",
+    ),
     (
         "idempotency_in_progress",
         "tests/integration/cases/idempotency.rs",
@@ -64,7 +69,7 @@ const SHOWN_ELSEWHERE: [(&str, &str, &str); 9] = [
     ),
     (
         "unknown_error",
-        "src/http/error_document/tests.rs",
+        "src/http/error_document/catalogue.rs",
         "CallError::Internal",
     ),
 ];
