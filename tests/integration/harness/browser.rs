@@ -204,13 +204,16 @@ impl Browser {
         self.find_all(selector).await.len()
     }
 
-    /// The text that a person sees in an element.
+    /// The text that a person sees in an element. One that a script replaces as it is read is read again.
     pub(crate) async fn text(&self, selector: &str) -> String {
-        let element = self.find(selector).await;
-        let text = self
-            .command("GET", &format!("/element/{element}/text"), None)
-            .await;
-        text.as_str().expect("a text").to_owned()
+        for _ in 0..4 {
+            match self.try_text(selector).await {
+                Err(error) if error["error"] == "stale element reference" => {}
+                Err(error) => panic!("{selector}: {error}"),
+                Ok(text) => return text,
+            }
+        }
+        panic!("{selector} is replaced faster than it can be read")
     }
 
     /// Waits until an element has this text: a click returns before the page that follows is there.
