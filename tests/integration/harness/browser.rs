@@ -207,10 +207,12 @@ impl Browser {
     /// The text that a person sees in an element. One that a script replaces as it is read is read again.
     pub(crate) async fn text(&self, selector: &str) -> String {
         for _ in 0..4 {
-            match self.try_text(selector).await {
+            let element = self.find(selector).await;
+            let path = format!("{}/element/{element}/text", self.session);
+            match self.try_call("GET", &path, None).await {
                 Err(error) if error["error"] == "stale element reference" => {}
                 Err(error) => panic!("{selector}: {error}"),
-                Ok(text) => return text,
+                Ok(text) => return text.as_str().expect("a text").to_owned(),
             }
         }
         panic!("{selector} is replaced faster than it can be read")
