@@ -1,5 +1,6 @@
 //! Lists, replaces and revokes the keys that sign a tenant's access tokens.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Admin;
@@ -129,16 +130,19 @@ impl Admin {
         tenant: TenantId,
         algorithm: Algorithm,
     ) -> Result<NewSigningKey, AdminError> {
-        let Ok(_turn) = self.key_making.acquire().await else {
+        let Ok(turn) = Arc::clone(&self.key_making).acquire_owned().await else {
             return Err(AdminError::Internal);
         };
         let admin = self.clone();
-        tokio::task::spawn_blocking(move || admin.new_signing_key(tenant, algorithm))
-            .await
-            .map_err(|error| {
-                tracing::error!(%error, "no signing key can be made");
-                AdminError::Internal
-            })?
+        // The turn goes with the work: a caller that gives up does not end it.
+        let work = move || {
+            let _turn = turn;
+            admin.new_signing_key(tenant, algorithm)
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|error| {
+            tracing::error!(%error, "no signing key can be made");
+            AdminError::Internal
+        })?
     }
 
     /// A new key, its private half sealed for the tenant.

@@ -185,8 +185,8 @@ fn csv_row(columns: &[&str], resource: &Value) -> String {
 
 fn csv_line<T: AsRef<str>>(cells: impl Iterator<Item = T>) -> String {
     let mut line = String::new();
-    for cell in cells {
-        if !line.is_empty() {
+    for (at, cell) in cells.enumerate() {
+        if at > 0 {
             line.push(',');
         }
         line.push_str(&csv_cell(cell.as_ref()));
@@ -309,5 +309,6 @@ mod tests {
         let resource = json!({"id": "7", "attributes": {"uses": 2, "note": null, "code": "A"}});
         let row = csv_row(&["id", "note", "uses", "code", "unknown"], &resource);
         assert_eq!(row, "7,,2,A,\r\n");
+        assert_eq!(csv_row(&["note", "code"], &resource), ",A\r\n");
     }
 }

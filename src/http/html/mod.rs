@@ -11,6 +11,7 @@ mod assets;
 
 use std::time::Duration;
 
+use actix_web::body::MessageBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::web::Payload;
@@ -124,6 +125,15 @@ pub(super) fn page(
             (StatusCode::INTERNAL_SERVER_ERROR, String::new())
         }
     };
+    rendered(status, text, sources)
+}
+
+/// A page whose text is there already.
+pub(super) fn rendered(
+    status: StatusCode,
+    text: impl MessageBody + 'static,
+    sources: Sources<'_>,
+) -> HttpResponse {
     let mut response = HttpResponse::build(status);
     protect(&mut response, &sources.policy());
     response.content_type("text/html; charset=utf-8").body(text)

@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
+use askama::Template;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
@@ -140,26 +141,36 @@ pub(super) async fn public() -> HttpResponse {
     shown(&PUBLIC)
 }
 
-static PUBLIC_PAGE: LazyLock<Page> = LazyLock::new(|| page_of(&PUBLIC));
-static OPERATORS_PAGE: LazyLock<Page> = LazyLock::new(|| page_of(&OPERATORS));
+/// Rendered once: a page of hundreds of kilobytes for whoever asks.
+static PUBLIC_PAGE: LazyLock<String> = LazyLock::new(|| page_of(&PUBLIC));
+static OPERATORS_PAGE: LazyLock<String> = LazyLock::new(|| page_of(&OPERATORS));
 
-fn page_of(document: &str) -> Page {
+fn page_of(document: &str) -> String {
     let document = serde_json::from_str(document).unwrap_or_default();
-    Page::of(
+    let page = Page::of(
         &document,
         html::path_of("enroll.css"),
         html::path_of("mark.svg"),
-    )
+    );
+    page.render().unwrap_or_default()
 }
 
 /// `GET /docs` of the public listener: the same for people.
 pub(super) async fn public_page() -> HttpResponse {
-    html::page(StatusCode::OK, &*PUBLIC_PAGE, html::Sources::default())
+    html::rendered(
+        StatusCode::OK,
+        PUBLIC_PAGE.as_str(),
+        html::Sources::default(),
+    )
 }
 
 /// `GET /docs` of the operators' listener.
 pub(super) async fn operators_page() -> HttpResponse {
-    html::page(StatusCode::OK, &*OPERATORS_PAGE, html::Sources::default())
+    html::rendered(
+        StatusCode::OK,
+        OPERATORS_PAGE.as_str(),
+        html::Sources::default(),
+    )
 }
 
 fn shown(document: &'static str) -> HttpResponse {
