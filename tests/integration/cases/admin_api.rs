@@ -712,11 +712,9 @@ async fn a_placement_that_cannot_work_is_refused_and_its_password_shows_nowhere(
     }
     // Nothing of it is left: the key is free.
     create(server, json!({"key": "acme"})).await.expect(201);
-    let log = server.log();
-    assert!(
-        log.contains("the database of a new tenant cannot be used"),
-        "{log}"
-    );
+    let log = server
+        .logged(&["the database of a new tenant cannot be used"])
+        .await;
     let stored = stored(&home.platform.connect().await).await;
     for (place, text) in [("answers", &heard), ("log", &log), ("database", &stored)] {
         assert!(

@@ -237,7 +237,7 @@ async fn messages_are_bounded_by_number_address_and_day(backend: Backend) {
     )
     .await;
     assert!((budget - 19.0).abs() < 0.5, "{budget}");
-    assert!(home.server.log().contains("budget of messages"), "an alarm");
+    home.server.logged(&["budget of messages"]).await;
     // Refused numbers cost nothing, not even of the budget.
     for foreign in ["+44 7911 123456", "+1 900 555 0100", "123", "abc", ""] {
         let answer = send(foreign.to_owned(), "203.0.113.200").send(public).await;

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::database::TestDatabase;
 use super::process::Process;
+use super::wait::until;
 
 /// How long a server may take until it listens.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -211,9 +212,23 @@ impl Server {
         self.process.pid()
     }
 
-    /// The server's log so far.
+    /// The server's log so far. An answer may arrive before what was logged of it: wait for that with
+    /// [`Server::logged`] first.
     pub(crate) fn log(&self) -> String {
         self.process.stderr()
+    }
+
+    /// Waits for a whole line of the log that holds all of `parts`, and gives the log up to then.
+    pub(crate) async fn logged(&self, parts: &[&str]) -> String {
+        until(&format!("a line of the log with {parts:?}"), async || {
+            let log = self.log();
+            let (whole, _) = log.rsplit_once('\n')?;
+            let found = whole
+                .lines()
+                .any(|line| parts.iter().all(|part| line.contains(part)));
+            found.then(|| whole.to_owned())
+        })
+        .await
     }
 
     /// Sends SIGTERM: the polite request to drain and end.
