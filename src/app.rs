@@ -366,9 +366,13 @@ async fn judge_readiness(
 ) {
     loop {
         let mut missing = Vec::new();
+        let mut behind = 0;
         match is_current(&platform, Schema::Platform).await {
             Ok(true) => {}
-            Ok(false) => missing.push("platform schema".to_owned()),
+            Ok(false) => {
+                behind += 1;
+                missing.push("platform schema".to_owned());
+            }
             Err(error) => {
                 tracing::warn!(%error, "the platform database does not answer");
                 missing.push("platform database".to_owned());
@@ -376,6 +380,7 @@ async fn judge_readiness(
         }
         let shared = directory.missing_databases().await;
         missing.extend(shared.into_iter().map(|name| format!("database {name}")));
+        metrics.schema_behind(behind);
         metrics.ready(missing.is_empty());
         readiness.set(missing);
         tokio::time::sleep(READINESS_EVERY).await;

@@ -454,6 +454,8 @@ pub struct PoolUse {
     pub open: usize,
     /// Of these, connections nobody uses.
     pub idle: usize,
+    /// Most connections that there may be.
+    pub most: usize,
 }
 
 impl PoolWatch {
@@ -479,6 +481,7 @@ impl PoolWatch {
         PoolUse {
             open: usize::try_from(open).unwrap_or(usize::MAX),
             idle,
+            most: usize::try_from(self.0.most()).unwrap_or(usize::MAX),
         }
     }
 }

@@ -38,6 +38,11 @@ impl Pool {
             .clone()
     }
 
+    /// Most connections.
+    pub(super) fn most(&self) -> u32 {
+        self.options.get_max_connections().unwrap_or_default()
+    }
+
     /// Puts an empty pool in the place of one that hands out no connections any more.
     ///
     /// sqlx asks each connection for a sign of life when it comes back to its pool, and waits for that sign for ever. A

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use entity::platform::signing_key;
+use entity::platform::{signing_key, tenant};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
-    QueryOrder, sea_query::Expr,
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+    sea_query::{Expr, Query},
 };
 use serde_json::json;
 
@@ -115,6 +117,33 @@ impl PlatformDb {
                 let pool = &self.connection.pool.current();
                 let rows = rows_of(pool, tenant).await?;
                 Ok(rows.into_iter().map(StoredSigningKey::from).collect())
+            })
+            .await
+    }
+
+    /// When the newest key was made of the tenant that renewed its keys least lately; deleted tenants do not count.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn oldest_signing_key(&self) -> Result<Option<Timestamp>, StoreError> {
+        let newest = || signing_key::Column::CreatedAt.max();
+        let there = Query::select()
+            .column(tenant::Column::Id)
+            .from(tenant::Entity)
+            .and_where(tenant::Column::DeletedAt.is_null())
+            .to_owned();
+        let query = signing_key::Entity::find()
+            .select_only()
+            .expr(newest())
+            .filter(signing_key::Column::TenantId.in_subquery(there))
+            .group_by(signing_key::Column::TenantId)
+            .order_by_asc(newest())
+            .limit(1)
+            .into_tuple::<i64>();
+        self.connection
+            .within("oldest_signing_key", async {
+                let pool = &self.connection.pool.current();
+                Ok(query.one(pool).await?.map(Timestamp::from_millis))
             })
             .await
     }

@@ -58,6 +58,29 @@ const APPLICATION_SECONDS: &[f64] = &[
     2_592_000.0,
 ];
 
+/// Counters that are there from the start, at nought, with every value of their label: an alert on a rise would miss the
+/// first one of a series that comes with it.
+const LIMITS: &[&str] = &[
+    "address",
+    "username",
+    "tenant",
+    "login",
+    "sms",
+    "call",
+    "sms_limit",
+    "sms_budget",
+];
+const ADMISSION_REFUSALS: &[&str] = &["in_flight", "in_flight_process", "live_tenants"];
+const HASH_REFUSALS: &[&str] = &["busy", "deadline", "stopped", "failed", "left"];
+const DATABASE_ERRORS: &[&str] = &[
+    "unavailable",
+    "busy",
+    "duplicate",
+    "gave_way",
+    "corrupt",
+    "failed",
+];
+
 /// The counters and gauges of one server. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -95,6 +118,7 @@ struct Series {
     limiter_refusals: IntCounterVec,
     limiter_keys: IntGaugeVec,
     database_connections: IntGaugeVec,
+    database_connections_max: IntGauge,
     database_errors: IntCounterVec,
     database_seconds: HistogramVec,
     database_batch_writers: Histogram,
@@ -104,6 +128,9 @@ struct Series {
     provider_seconds: HistogramVec,
     provider_breakers_open: IntGaugeVec,
     ready: Gauge,
+    schema_behind: IntGauge,
+    oldest_signing_key: IntGaugeVec,
+    synced: IntGauge,
     log_lines_dropped: IntCounter,
     /// How many dropped lines `log_lines_dropped` already holds; the log itself counts for the
     /// whole process.
@@ -190,10 +217,11 @@ impl Metrics {
                 "Time of one password hash on its thread, in seconds.",
                 HASH_SECONDS,
             )?,
-            hash_refusals: build.counters(
+            hash_refusals: build.known_counters(
                 "hash_refusals_total",
                 "Passwords that were not hashed, by reason.",
-                &["reason"],
+                "reason",
+                HASH_REFUSALS,
             )?,
             hash_engine: build.gauges(
                 "hash_engine",
@@ -231,15 +259,17 @@ impl Metrics {
             )?,
             request_panics: build
                 .counter("request_panics_total", "Requests that ended in a panic.")?,
-            admission_refusals: build.counters(
+            admission_refusals: build.known_counters(
                 "admission_refusals_total",
                 "Requests refused before any work, by reason.",
-                &["reason"],
+                "reason",
+                ADMISSION_REFUSALS,
             )?,
-            limiter_refusals: build.counters(
+            limiter_refusals: build.known_counters(
                 "limiter_refusals_total",
                 "Requests refused by a rate limit, by limit.",
-                &["limit"],
+                "limit",
+                LIMITS,
             )?,
             limiter_keys: build.gauges(
                 "limiter_keys",
@@ -251,10 +281,15 @@ impl Metrics {
                 "Open database connections, by state.",
                 &["state"],
             )?,
-            database_errors: build.counters(
+            database_connections_max: build.gauge(
+                "database_connections_max",
+                "Most connections that the pools which are open now may have.",
+            )?,
+            database_errors: build.known_counters(
                 "database_errors_total",
                 "Database operations that failed, by kind of error.",
-                &["kind"],
+                "kind",
+                DATABASE_ERRORS,
             )?,
             database_seconds: build.histograms(
                 "database_seconds",
@@ -296,6 +331,19 @@ impl Metrics {
                 full_name("ready"),
                 "1 while the server takes work, else 0.",
             )?)?,
+            schema_behind: build.gauge(
+                "schema_behind",
+                "Databases whose schema lacks changes of this version, as readiness last saw them.",
+            )?,
+            oldest_signing_key: build.gauges(
+                "signing_key_oldest_timestamp_seconds",
+                "When the newest signing key was made of the tenant that renewed its keys least lately, in seconds since the Unix epoch; absent while there is no tenant.",
+                &[],
+            )?,
+            synced: build.gauge(
+                "tenants_synced_timestamp_seconds",
+                "When changes of tenants were last taken in, in seconds since the Unix epoch.",
+            )?,
             log_lines_dropped: build.counter(
                 "log_lines_dropped_total",
                 "Log lines lost because standard error was full or closed.",
@@ -536,8 +584,9 @@ impl Metrics {
             .set(to_gauge(keys));
     }
 
-    /// The state of the database pools: open connections, and how many of these are idle.
-    pub fn database_pool(&self, open: usize, idle: usize) {
+    /// The state of the database pools: open connections, how many of these are idle, and how many there may be.
+    pub fn database_pool(&self, open: usize, idle: usize, most: usize) {
+        self.series.database_connections_max.set(to_gauge(most));
         let connections = &self.series.database_connections;
         connections.with_label_values(&["idle"]).set(to_gauge(idle));
         connections
@@ -613,6 +662,29 @@ impl Metrics {
         self.series.ready.set(f64::from(u8::from(ready)));
     }
 
+    /// How many databases lack changes of this version.
+    pub fn schema_behind(&self, databases: usize) {
+        self.series.schema_behind.set(to_gauge(databases));
+    }
+
+    /// When the tenant that renewed its signing keys least lately did so, in seconds since the Unix epoch; `None` while
+    /// there is no tenant.
+    pub fn oldest_signing_key(&self, made: Option<i64>) {
+        match made {
+            Some(at) => self
+                .series
+                .oldest_signing_key
+                .with_label_values::<&str>(&[])
+                .set(at),
+            None => self.series.oldest_signing_key.reset(),
+        }
+    }
+
+    /// Changes of tenants were taken in, at this second since the Unix epoch.
+    pub fn tenants_synced(&self, at: i64) {
+        self.series.synced.set(at);
+    }
+
     fn tenants(&self) -> std::sync::MutexGuard<'_, TenantSeries> {
         self.series
             .tenants
@@ -670,6 +742,21 @@ impl Build {
             Opts::new(full_name(name), help),
             labels,
         )?)
+    }
+
+    /// Counters of one label whose values are all known.
+    fn known_counters(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: &[&str],
+    ) -> Result<IntCounterVec, Error> {
+        let counters = self.counters(name, help, &[label])?;
+        for value in values {
+            counters.with_label_values(&[value]);
+        }
+        Ok(counters)
     }
 
     fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, Error> {
@@ -765,7 +852,11 @@ mod tests {
     #[test]
     fn used_connections_are_the_open_ones_that_are_not_idle() {
         let metrics = Metrics::new(0).unwrap();
-        metrics.database_pool(5, 2);
+        metrics.database_pool(5, 2, 8);
+        assert_eq!(
+            lines(&metrics, "enroll_database_connections_max "),
+            ["enroll_database_connections_max 8"]
+        );
         assert_eq!(
             lines(&metrics, "enroll_database_connections{"),
             [
@@ -773,6 +864,35 @@ mod tests {
                 "enroll_database_connections{state=\"used\"} 3",
             ]
         );
+    }
+
+    #[test]
+    fn the_age_of_keys_is_absent_without_tenants() {
+        let metrics = Metrics::new(0).unwrap();
+        let told = || lines(&metrics, "enroll_signing_key_oldest_timestamp_seconds");
+        assert_eq!(told(), [""; 0]);
+        metrics.oldest_signing_key(Some(7));
+        assert_eq!(told(), ["enroll_signing_key_oldest_timestamp_seconds 7"]);
+        metrics.oldest_signing_key(None);
+        assert_eq!(told(), [""; 0]);
+    }
+
+    #[test]
+    fn what_alerts_count_is_there_at_nought() {
+        let metrics = Metrics::new(0).unwrap();
+        for (name, values) in [
+            ("enroll_limiter_refusals_total{", super::LIMITS),
+            (
+                "enroll_admission_refusals_total{",
+                super::ADMISSION_REFUSALS,
+            ),
+            ("enroll_hash_refusals_total{", super::HASH_REFUSALS),
+            ("enroll_database_errors_total{", super::DATABASE_ERRORS),
+        ] {
+            let told = lines(&metrics, name);
+            assert_eq!(told.len(), values.len(), "{told:?}");
+            assert!(told.iter().all(|line| line.ends_with("} 0")), "{told:?}");
+        }
     }
 
     #[test]

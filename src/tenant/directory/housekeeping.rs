@@ -43,6 +43,8 @@ impl Directory {
                     .is_some_and(|slot| slot.live().is_some())
             };
             if let Ok(changed) = self.0.names.look_for_changes(is_live).await {
+                let now = self.0.clock.now().as_millis() / 1000;
+                self.0.metrics.tenants_synced(now);
                 for tenant in changed {
                     self.apply(tenant).await;
                 }
@@ -206,6 +208,18 @@ impl Directory {
         }
         self.forget_slots(now);
         self.0.launcher.hints.report();
+        self.report_keys().await;
+    }
+
+    /// Shows operators how old signing keys are. While the platform database does not tell, the last figure stands.
+    async fn report_keys(&self) {
+        match self.0.launcher.platform.oldest_signing_key().await {
+            Ok(made) => {
+                let made = made.map(|made| made.as_millis() / 1000);
+                self.0.metrics.oldest_signing_key(made);
+            }
+            Err(error) => tracing::warn!(%error, "the age of signing keys cannot be read"),
+        }
     }
 
     /// Whether a tenant was idle for so long that neither its actor nor its limits are of use.
@@ -310,8 +324,9 @@ impl Directory {
         for usage in watches.map(PoolWatch::usage) {
             sum.open += usage.open;
             sum.idle += usage.idle;
+            sum.most += usage.most;
         }
-        self.0.metrics.database_pool(sum.open, sum.idle);
+        self.0.metrics.database_pool(sum.open, sum.idle, sum.most);
         let (_, bytes) = self.0.residents.load();
         self.0.metrics.live_bytes(bytes);
     }

@@ -50,4 +50,5 @@ mod threats_doc;
 mod tokens;
 mod usage;
 mod user_search;
+mod watching;
 mod wechat;

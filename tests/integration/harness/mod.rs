@@ -31,6 +31,7 @@ pub(crate) mod neighbours;
 pub(crate) mod openapi;
 pub(crate) mod pressure;
 pub(crate) mod process;
+pub(crate) mod prometheus;
 pub(crate) mod proxy;
 pub(crate) mod server;
 pub(crate) mod simulator;
