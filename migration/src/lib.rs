@@ -59,6 +59,7 @@ impl MigratorTrait for TenantMigrator {
             Box::new(tenant::m20261125_000011_index_user_status::Migration),
             Box::new(tenant::m20261125_000015_batch_invite_codes::Migration),
             Box::new(tenant::m20261125_000016_compare_names_by_bytes::Migration),
+            Box::new(tenant::m20261125_000017_create_deleted_users::Migration),
         ]
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::clock::NoEntropy;
 use crate::domain::tenant_settings::SettingsFault;
+use crate::store::deleted_users::NotRestored;
 use crate::store::error::{OfStore, StoreError};
 use crate::store::signing_keys::KeysNotChanged;
 use crate::store::tenants::TenantNotChanged;
@@ -54,6 +55,9 @@ pub enum AdminError {
     /// The state does not allow this: only active tenants are suspended, only suspended ones resumed.
     #[error("the tenant is {0}")]
     WrongState(&'static str),
+    /// A deleted user cannot come back: another one has what it had.
+    #[error("another user has the {0}")]
+    NotRestorable(&'static str),
     /// The tenant has as many signing keys as it may.
     #[error("the tenant has too many keys")]
     TooManyKeys,
@@ -116,6 +120,16 @@ impl From<KeysNotChanged> for AdminError {
             KeysNotChanged::TooMany => Self::TooManyKeys,
             KeysNotChanged::LastKey => Self::LastKey,
             KeysNotChanged::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<NotRestored> for AdminError {
+    fn from(error: NotRestored) -> Self {
+        match error {
+            NotRestored::NotFound => Self::NotFound("deleted user"),
+            NotRestored::Taken(what) => Self::NotRestorable(what),
+            NotRestored::Store(error) => error.into(),
         }
     }
 }

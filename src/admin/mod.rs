@@ -13,6 +13,7 @@ mod change_tenant;
 mod change_user;
 mod console_sessions;
 mod create_tenant;
+mod deleted_users;
 pub mod error;
 mod invite_batches;
 mod invites;

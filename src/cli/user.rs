@@ -16,6 +16,8 @@ use super::output::{self, Progress};
   enroll user applications acme --name an
   enroll user decide acme approve 6612345678901234 6612345678901235
   enroll user set acme 6612345678901234 --group 1
+  enroll user delete acme 6612345678901234
+  enroll user restore acme 6612345678901234
   enroll user set acme 6612345678901234 --status rejected --message 'no such member'")]
 pub struct UserArgs {
     #[command(subcommand)]
@@ -43,6 +45,32 @@ enum Action {
     Decide(DecideArgs),
     /// Change a user's group or standing
     Set(SetArgs),
+    /// Delete a user, who can be restored for as many days as the tenant's settings say
+    Delete {
+        /// The tenant's key
+        tenant: String,
+        /// The user's number
+        id: String,
+    },
+    /// List deleted users who can be restored
+    Deleted {
+        /// The tenant's key
+        tenant: String,
+    },
+    /// Make a deleted user a user again
+    Restore {
+        /// The tenant's key
+        tenant: String,
+        /// The user's number
+        id: String,
+    },
+    /// Remove a deleted user for good, before its time to be restored is over
+    Erase {
+        /// The tenant's key
+        tenant: String,
+        /// The user's number
+        id: String,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -169,6 +197,28 @@ pub async fn run(args: UserArgs) -> Result<(), CliError> {
             let document: Document = read(client.call(Method::PATCH, &path, Some(&body)).await?)?;
             show(vec![document.data], admin.json)
         }
+        Action::Delete { tenant, id } => {
+            let path = ["tenants", &tenant, "users", &id];
+            let document: Document = read(client.call(Method::DELETE, &path, None).await?)?;
+            show_as(vec![document.data], admin.json, deleted_table)
+        }
+        Action::Deleted { tenant } => {
+            let progress = Progress::counting("users");
+            let path = ["tenants", &tenant, "deleted-users"];
+            let users = client.list(&path, &[], &progress).await?;
+            drop(progress);
+            show_as(users, admin.json, deleted_table)
+        }
+        Action::Restore { tenant, id } => {
+            let path = ["tenants", &tenant, "deleted-users", &id, "restore"];
+            let document: Document = read(client.call(Method::POST, &path, None).await?)?;
+            show(vec![document.data], admin.json)
+        }
+        Action::Erase { tenant, id } => {
+            let path = ["tenants", &tenant, "deleted-users", &id];
+            client.call(Method::DELETE, &path, None).await?;
+            Ok(())
+        }
     }
 }
 
@@ -287,6 +337,33 @@ fn decisions_table(decisions: &[DecisionMade]) -> String {
         ]
     });
     output::table(&["Id", "Outcome", "Status"], &rows.collect::<Vec<_>>())
+}
+
+#[derive(Deserialize)]
+struct DeletedUser {
+    id: String,
+    attributes: DeletedAttributes,
+}
+
+#[derive(Deserialize)]
+struct DeletedAttributes {
+    username: String,
+    deleted_at: String,
+    purge_at: String,
+}
+
+fn deleted_table(users: &[DeletedUser]) -> String {
+    let rows = users.iter().map(|user| {
+        let each = &user.attributes;
+        vec![
+            user.id.clone(),
+            each.username.clone(),
+            each.deleted_at.clone(),
+            each.purge_at.clone(),
+        ]
+    });
+    let header = ["Id", "Name", "Deleted", "Restorable until"];
+    output::table(&header, &rows.collect::<Vec<_>>())
 }
 
 fn users_table(users: &[User]) -> String {

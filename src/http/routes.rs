@@ -85,6 +85,10 @@ pub(super) const PATTERNS: &[&str] = &[
     "/console/tenants/{key}/users",
     "/console/tenants/{key}/users/{id}",
     "/console/tenants/{key}/users/{id}/end-sessions",
+    "/console/tenants/{key}/users/{id}/delete",
+    "/console/tenants/{key}/deleted-users",
+    "/console/tenants/{key}/deleted-users/{id}/restore",
+    "/console/tenants/{key}/deleted-users/{id}/erase",
     "/console/tenants/{key}/applications",
     "/console/tenants/{key}/keys",
     "/console/tenants/{key}/revoke-key",
@@ -102,6 +106,9 @@ pub(super) const PATTERNS: &[&str] = &[
     "/admin/v1/tenants/{key}/suspend",
     "/admin/v1/tenants/{key}/resume",
     "/admin/v1/tenants/{key}/pressure",
+    "/admin/v1/tenants/{key}/deleted-users",
+    "/admin/v1/tenants/{key}/deleted-users/{id}",
+    "/admin/v1/tenants/{key}/deleted-users/{id}/restore",
     "/admin/v1/tenants/{key}/keys",
     "/admin/v1/tenants/{key}/keys/{kid}",
     "/admin/v1/tenants/{key}/usage",
@@ -355,13 +362,26 @@ pub(super) fn operators(app: &mut ServiceConfig) {
                 .route(web::post().to(admin::transfer::import)),
         )
         .service(
-            only("/admin/v1/tenants/{key}/users/{id}", "GET, PATCH")
+            only("/admin/v1/tenants/{key}/users/{id}", "GET, PATCH, DELETE")
+                .route(web::delete().to(admin::deleted_users::delete))
                 .route(web::get().to(admin::users::show))
                 .route(web::patch().to(admin::users::change)),
         )
         .service(
             only("/admin/v1/tenants/{key}/users/{id}/end-sessions", "POST")
                 .route(web::post().to(admin::users::end_sessions)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/deleted-users", "GET")
+                .route(web::get().to(admin::deleted_users::list)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/deleted-users/{id}", "DELETE")
+                .route(web::delete().to(admin::deleted_users::erase)),
+        )
+        .service(
+            only("/admin/v1/tenants/{key}/deleted-users/{id}/restore", "POST")
+                .route(web::post().to(admin::deleted_users::restore)),
         )
         .service(
             only("/admin/v1/tenants/{key}/invites", "GET, POST")

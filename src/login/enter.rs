@@ -12,6 +12,7 @@ use crate::session::error::CallError;
 use crate::session::gate::{self, Admitted, Opening, Tokens};
 use crate::session::rules::TenantRules;
 use crate::session::tools::Tools;
+use crate::store::bindings::NotBound;
 use crate::store::proof_tokens::NewProofToken;
 use crate::store::users::User;
 use crate::telemetry::usage::Counter;
@@ -47,11 +48,10 @@ pub(super) async fn enter(
 }
 
 /// A binding that failed in its transaction.
-pub(super) fn not_bound(
-    error: crate::store::bindings::NotBound,
-    proofs: &[Proof],
-    rules: &TenantRules,
-) -> LoginError {
+pub(super) fn not_bound(error: NotBound, proofs: &[Proof], rules: &TenantRules) -> LoginError {
+    if matches!(error, NotBound::UserGone) {
+        return CallError::TokenRejected.into();
+    }
     match ProofError::from_store(error, proofs, rules) {
         Ok(error) => error.into(),
         Err(error) => error.into(),

@@ -163,6 +163,9 @@ impl ProofError {
                 }) => Self::MobileTokenRejected,
                 _ => Self::TokenRejected,
             },
+            NotBound::UserGone => {
+                return Err(StoreError::Failed("the user to be bound is gone".into()));
+            }
             NotBound::Store(error) => return Err(error),
         })
     }

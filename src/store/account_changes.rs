@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use entity::tenant::user;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::ActiveValue::Set;
 
 use super::bindings::NotBound;
 use super::error::StoreError;
@@ -24,6 +24,14 @@ impl TenantDb {
         proofs: &[Proof],
     ) -> Result<(), NotBound> {
         self.write("bind_to", async |transaction| {
+            let change = user::ActiveModel {
+                updated_at: Set(self.clock.now().as_millis()),
+                ..Default::default()
+            };
+            // First: nothing is bound to a user whom somebody deletes at this moment.
+            if !self.update_user(transaction, user, change).await? {
+                return Err(NotBound::UserGone);
+            }
             self.bind(transaction, user, requester.ip(), proofs).await
         })
         .await
@@ -40,16 +48,12 @@ impl TenantDb {
         requester: SocketAddr,
     ) -> Result<(), StoreError> {
         self.write("reset_password", async |transaction| {
-            user::Entity::update_many()
-                .set(user::ActiveModel {
-                    password_hash: Set(Some(password_hash.to_owned())),
-                    updated_at: Set(self.clock.now().as_millis()),
-                    ..Default::default()
-                })
-                .filter(user::Column::TenantId.eq(self.tenant.as_i64()))
-                .filter(user::Column::Id.eq(user.as_i64()))
-                .exec(transaction)
-                .await?;
+            let change = user::ActiveModel {
+                password_hash: Set(Some(password_hash.to_owned())),
+                updated_at: Set(self.clock.now().as_millis()),
+                ..Default::default()
+            };
+            self.update_user(transaction, user, change).await?;
             self.delete_sessions_of(transaction, user).await?;
             let line = TenantAudit {
                 actor: Some(user),

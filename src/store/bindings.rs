@@ -34,6 +34,9 @@ pub enum NotBound {
     /// The phone number belongs to another user.
     #[error("the phone number is taken")]
     PhoneTaken,
+    /// The user was deleted meanwhile.
+    #[error("the user is gone")]
+    UserGone,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -170,19 +173,14 @@ impl TenantDb {
         user: UserId,
         phone: &PhoneNumber,
     ) -> Result<(), NotBound> {
-        let done = user::Entity::update_many()
-            .set(user::ActiveModel {
-                phone: Set(Some(phone.as_e164().to_owned())),
-                updated_at: Set(self.clock.now().as_millis()),
-                ..Default::default()
-            })
-            .filter(user::Column::TenantId.eq(self.tenant.as_i64()))
-            .filter(user::Column::Id.eq(user.as_i64()))
-            .exec(transaction)
-            .await;
-        match done.map_err(StoreError::from) {
-            Ok(done) if done.rows_affected > 0 => Ok(()),
-            Ok(_) => Err(StoreError::Failed("the user to be bound is gone".into()).into()),
+        let change = user::ActiveModel {
+            phone: Set(Some(phone.as_e164().to_owned())),
+            updated_at: Set(self.clock.now().as_millis()),
+            ..Default::default()
+        };
+        match self.update_user(transaction, user, change).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(NotBound::UserGone),
             Err(StoreError::Duplicate(DuplicateOf::Phone)) => Err(NotBound::PhoneTaken),
             Err(error) => Err(error.into()),
         }

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use entity::tenant::{identity, invite_code, union_id, user};
+use entity::tenant::{deleted_user, identity, invite_code, union_id, user};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter,
     QuerySelect, sea_query::Expr,
@@ -122,6 +122,8 @@ struct Taken {
     persons: HashMap<String, i64>,
     /// Numbers of invite codes.
     codes: HashMap<String, i64>,
+    /// Numbers and names that deleted users keep.
+    kept: (HashSet<i64>, HashSet<String>),
 }
 
 impl TenantDb {
@@ -241,12 +243,49 @@ impl TenantDb {
                 taken.add(found);
             }
         }
+        self.taken_by_deleted(transaction, users, &mut taken)
+            .await?;
         self.taken_wechat(transaction, users, &mut taken).await?;
         let codes = users.iter().filter_map(|user| user.invite_code.as_ref());
         taken.codes = self
             .codes(transaction, codes.map(InviteCode::as_str).collect())
             .await?;
         Ok(taken)
+    }
+
+    /// Numbers and names that deleted users keep.
+    async fn taken_by_deleted(
+        &self,
+        transaction: &DatabaseTransaction,
+        users: &[ImportedUser],
+        taken: &mut Taken,
+    ) -> Result<(), StoreError> {
+        use deleted_user::Column;
+
+        let now = self.clock.now();
+        let ids = users.iter().filter_map(|user| Some(user.id?.as_i64()));
+        let names = users.iter().map(|user| user.username.canonical());
+        let skeletons = users.iter().filter_map(|user| user.username.skeleton());
+        for condition in [
+            Column::Id.is_in(ids),
+            Column::Username.is_in(names),
+            Column::Skeleton.is_in(skeletons),
+        ] {
+            let kept: Vec<(i64, String, Option<String>)> = self
+                .restorable(now)
+                .select_only()
+                .columns([Column::Id, Column::Username, Column::Skeleton])
+                .filter(condition)
+                .into_tuple()
+                .all(transaction)
+                .await?;
+            for (id, name, skeleton) in kept {
+                taken.kept.0.insert(id);
+                taken.kept.1.insert(name);
+                taken.skeletons.extend(skeleton);
+            }
+        }
+        Ok(())
     }
 
     async fn users_that(
@@ -471,6 +510,12 @@ impl Taken {
     fn outcome_of(&self, user: &ImportedUser) -> Option<ImportOutcome> {
         let name = user.username.canonical();
         let refused = |field, why| Some(ImportOutcome::Refused(field, why));
+        if user.id.is_some_and(|id| self.kept.0.contains(&id.as_i64())) {
+            return refused("id", "a deleted user keeps this number");
+        }
+        if self.kept.1.contains(name) {
+            return refused("username", "a deleted user keeps this name");
+        }
         let named = self.by_name.get(name).copied();
         if let Some(id) = user.id
             && let Some((other, _)) = self.by_id.get(&id.as_i64())

@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 
 use entity::tenant::user;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::ActiveValue::Set;
 
 use super::bindings::NotBound;
-use super::error::StoreError;
 use super::sessions::NewSession;
 use super::tenant_db::TenantDb;
 use crate::domain::ids::UserId;
@@ -26,19 +25,17 @@ impl TenantDb {
     ) -> Result<(), NotBound> {
         self.write("log_in", async |transaction| {
             let now = self.clock.now();
+            let login = user::ActiveModel {
+                last_login_ip: Set(requester.ip().to_string()),
+                login_at: Set(now.as_millis()),
+                ..Default::default()
+            };
+            // First: whoever deletes the user waits until all of the login is there, or the login finds nobody.
+            if !self.update_user(transaction, user, login).await? {
+                return Err(NotBound::UserGone);
+            }
             self.bind(transaction, user, requester.ip(), proofs).await?;
             self.insert_session(transaction, user, session, now).await?;
-            user::Entity::update_many()
-                .set(user::ActiveModel {
-                    last_login_ip: Set(requester.ip().to_string()),
-                    login_at: Set(now.as_millis()),
-                    ..Default::default()
-                })
-                .filter(user::Column::TenantId.eq(self.tenant.as_i64()))
-                .filter(user::Column::Id.eq(user.as_i64()))
-                .exec(transaction)
-                .await
-                .map_err(StoreError::from)?;
             Ok(())
         })
         .await

@@ -17,6 +17,7 @@ pub mod bindings;
 pub mod connection;
 mod console_sessions;
 pub mod counters;
+pub mod deleted_users;
 pub mod discuzq;
 pub mod error;
 pub mod exports;

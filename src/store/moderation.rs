@@ -76,12 +76,9 @@ impl TenantDb {
             if let Some(message) = &change.refuse_message {
                 new.refuse_message = Set(message.clone());
             }
-            user::Entity::update_many()
-                .set(new)
-                .filter(user::Column::TenantId.eq(self.tenant.as_i64()))
-                .filter(user::Column::Id.eq(user.as_i64()))
-                .exec(transaction)
-                .await?;
+            if !self.update_user(transaction, user, new).await? {
+                return Ok(None);
+            }
             let row = self
                 .users()
                 .filter(user::Column::Id.eq(user.as_i64()))

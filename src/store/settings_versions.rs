@@ -74,7 +74,7 @@ impl PlatformDb {
                 let Some(row) = row else {
                     return Ok(None);
                 };
-                let settings = serde_json::from_str(&row.settings)
+                let settings = TenantSettings::from_stored(&row.settings)
                     .map_err(|_| StoreError::Corrupt("tenant_settings.settings"))?;
                 let version = SettingsVersion {
                     version: row.version,

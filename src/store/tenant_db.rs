@@ -92,6 +92,7 @@ impl TenantDb {
         self.delete_expired_sms_codes().await?;
         self.delete_expired_spent_codes().await?;
         self.delete_expired_counters().await?;
+        self.purge_deleted_users().await?;
         Ok(())
     }
 

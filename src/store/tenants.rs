@@ -691,7 +691,7 @@ fn to_record(row: tenant::Model, hosts: Vec<HostName>) -> Result<TenantRecord, S
         state: TenantState::from_i16(row.state).ok_or(StoreError::Corrupt("tenants.state"))?,
         hosts,
         placement,
-        settings: serde_json::from_str(&row.settings)
+        settings: TenantSettings::from_stored(&row.settings)
             .map(Arc::new)
             .map_err(|_| StoreError::Corrupt("tenants.settings"))?,
         settings_version: row.settings_version,

@@ -1,9 +1,10 @@
 //! Users of one tenant.
 
-use entity::tenant::user;
+use entity::tenant::{deleted_user, user};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, Select, sea_query::Expr, sea_query::UnionType,
+    ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, ExprTrait,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, sea_query::Expr,
+    sea_query::UnionType,
 };
 use secrecy::SecretString;
 
@@ -166,8 +167,8 @@ impl Lookup for NameLookup {
 }
 
 impl NameLookup {
-    /// Name and skeleton of whoever has one of these names, or one of these skeletons. Two queries in one: asked for either,
-    /// SQLite would read every user.
+    /// Name and skeleton of whoever has one of these names, or one of these skeletons, or had it and can be restored. A query
+    /// for each in one: asked for either, SQLite would read every user.
     fn rows(db: &TenantDb, keys: &[NameKey]) -> Select<user::Entity> {
         let pairs = || {
             db.users()
@@ -179,10 +180,22 @@ impl NameLookup {
             .iter()
             .filter_map(|key| key.skeleton.as_deref())
             .collect();
-        let mut rows = pairs().filter(user::Column::Username.is_in(names));
+        let now = db.clock.now();
+        let deleted = || {
+            db.restorable(now).select_only().columns([
+                deleted_user::Column::Username,
+                deleted_user::Column::Skeleton,
+            ])
+        };
+        let mut rows = pairs().filter(user::Column::Username.is_in(names.clone()));
+        let kept = deleted().filter(deleted_user::Column::Username.is_in(names));
+        QueryTrait::query(&mut rows).union(UnionType::All, kept.into_query());
         if !skeletons.is_empty() {
-            let alike = pairs().filter(user::Column::Skeleton.is_in(skeletons));
-            QueryTrait::query(&mut rows).union(UnionType::All, alike.into_query());
+            let alike = pairs().filter(user::Column::Skeleton.is_in(skeletons.clone()));
+            let kept = deleted().filter(deleted_user::Column::Skeleton.is_in(skeletons));
+            QueryTrait::query(&mut rows)
+                .union(UnionType::All, alike.into_query())
+                .union(UnionType::All, kept.into_query());
         }
         rows
     }
@@ -543,6 +556,22 @@ impl TenantDb {
         }
     }
 
+    /// Changes one user. Whether the tenant has it, whose row is then held until the end of the transaction.
+    pub(super) async fn update_user(
+        &self,
+        transaction: &DatabaseTransaction,
+        user: UserId,
+        change: user::ActiveModel,
+    ) -> Result<bool, StoreError> {
+        let done = user::Entity::update_many()
+            .set(change)
+            .filter(user::Column::TenantId.eq(self.tenant.as_i64()))
+            .filter(user::Column::Id.eq(user.as_i64()))
+            .exec(transaction)
+            .await?;
+        Ok(done.rows_affected > 0)
+    }
+
     pub(super) fn users(&self) -> Select<user::Entity> {
         user::Entity::find().filter(user::Column::TenantId.eq(self.tenant.as_i64()))
     }
@@ -611,15 +640,12 @@ mod tests {
             let rows = NameLookup::rows(&ground.db, &vec![key; count]);
             let plan = plan(&ground, rows.build(sea_orm::DbBackend::Sqlite)).await;
             let searches: Vec<_> = plan.iter().filter(|line| line.contains("users")).collect();
-            assert_eq!(searches.len(), 2, "{plan:?}");
-            assert!(
-                searches[0].contains("(tenant_id=? AND username=?)"),
-                "{plan:?}"
-            );
-            assert!(
-                searches[1].contains("(tenant_id=? AND skeleton=?)"),
-                "{plan:?}"
-            );
+            let by = ["username", "username", "skeleton", "skeleton"];
+            assert_eq!(searches.len(), by.len(), "{plan:?}");
+            for (search, by) in searches.iter().zip(by) {
+                let index = format!("(tenant_id=? AND {by}=?)");
+                assert!(search.contains(&index), "{plan:?}");
+            }
         }
     }
 }

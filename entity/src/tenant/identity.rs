@@ -1,10 +1,11 @@
 //! Table `identities`: an account at WeChat that belongs to a user.
 
 use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
 
-/// A row of `identities`.
+/// A row of `identities`. `deleted_users` keeps it as JSON: a column that comes later needs a default.
 #[sea_orm::model]
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "identities")]
 pub struct Model {
     /// The tenant.

@@ -3,6 +3,7 @@
 
 pub mod audit_entry;
 pub mod counter;
+pub mod deleted_user;
 pub mod identity;
 pub mod invite_code;
 pub mod proof_token;

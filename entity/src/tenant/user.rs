@@ -1,10 +1,12 @@
 //! Table `users`: a user of a tenant.
 
 use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
 
-/// A row of `users`.
+/// A row of `users`. `deleted_users` keeps it as JSON: a column that comes later needs a default for those who were deleted
+/// before.
 #[sea_orm::model]
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "users")]
 pub struct Model {
     /// The tenant.

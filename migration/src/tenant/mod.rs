@@ -13,3 +13,4 @@ pub(crate) mod m20261125_000010_index_union_ids;
 pub(crate) mod m20261125_000011_index_user_status;
 pub(crate) mod m20261125_000015_batch_invite_codes;
 pub(crate) mod m20261125_000016_compare_names_by_bytes;
+pub(crate) mod m20261125_000017_create_deleted_users;

@@ -49,6 +49,7 @@ impl TenantSettings {
         );
         self.check_providers(&mut checks);
         self.check_login(&mut checks);
+        self.check_users(&mut checks);
         self.check_origins(&mut checks);
         self.check_groups(&mut checks);
         self.check_page(&mut checks);
@@ -250,6 +251,10 @@ impl TenantSettings {
             "login.tries_per_name",
             "must not be less than login.tries",
         );
+    }
+
+    fn check_users(&self, checks: &mut Checks) {
+        checks.range("users.restore_days", self.users.restore_days, 1, 365);
     }
 
     fn check_origins(&self, checks: &mut Checks) {

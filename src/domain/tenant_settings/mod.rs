@@ -71,6 +71,8 @@ pub struct TenantSettings {
     pub captcha_rules: CaptchaRules,
     /// What a wrong password costs.
     pub login: LoginRules,
+    /// What becomes of deleted accounts.
+    pub users: UserRules,
     /// Whose pages may call from a browser.
     pub cors: CorsRules,
     /// The groups an account may be in.
@@ -97,6 +99,7 @@ impl Default for TenantSettings {
             captcha: None,
             captcha_rules: CaptchaRules::default(),
             login: LoginRules::default(),
+            users: UserRules::default(),
             cors: CorsRules::default(),
             groups: vec![
                 Group {
@@ -452,6 +455,20 @@ impl Default for LoginRules {
             lock_seconds: 900,
             tries_per_name: 100,
         }
+    }
+}
+
+/// What becomes of deleted accounts (`docs/decisions/0030-deleted-users-move-out.md`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UserRules {
+    /// For how many days a deleted user can be restored; those who are deleted already keep their time.
+    pub restore_days: u32,
+}
+
+impl Default for UserRules {
+    fn default() -> Self {
+        Self { restore_days: 30 }
     }
 }
 

@@ -29,6 +29,32 @@ impl TenantSettings {
     }
 }
 
+impl TenantSettings {
+    /// Reads settings that were checked when they were stored. What this version does not know is passed over: a newer
+    /// process beside this one may have written it (`docs/operations.md`, "Upgrade").
+    ///
+    /// # Errors
+    /// When they do not read even so.
+    pub fn from_stored(text: &str) -> Result<Self, serde_json::Error> {
+        let error = match serde_json::from_str(text) {
+            Ok(settings) => return Ok(settings),
+            Err(error) => error,
+        };
+        let Ok(Value::Object(mut sections)) = serde_json::from_str(text) else {
+            return Err(error);
+        };
+        let defaults = serde_json::to_value(Self::default())?;
+        sections.retain(|name, _| defaults.get(name).is_some());
+        for (name, section) in &mut sections {
+            let known = defaults.get(name).and_then(Value::as_object);
+            if let (Some(known), Value::Object(members)) = (known, section) {
+                members.retain(|name, _| known.contains_key(name));
+            }
+        }
+        serde_json::from_value(Value::Object(sections))
+    }
+}
+
 /// The accounts whose members depend on their `provider`.
 const ACCOUNTS: [&str; 2] = ["sms", "captcha"];
 

@@ -326,6 +326,8 @@ fn rules_of_providers_logins_and_groups_end_where_the_documentation_says() {
         json!({"sms_rules": {"country_code": "1", "allowed_prefixes": ["+1", "+852"], "code_seconds": 600, "tries": 10}}),
         json!({"sms_rules": {"interval_seconds": 1, "per_phone_per_day": 1000, "per_address_per_day": 100_000,
             "per_tenant_per_day": 10_000_000}}),
+        json!({"users": {"restore_days": 1}}),
+        json!({"users": {"restore_days": 365}}),
         json!({"login": {"tries": 1, "lock_seconds": 86_400, "tries_per_name": 1}}),
         json!({"cors": {"origins": ["https://www.example.com", "http://localhost:5173"]}}),
         json!({"groups": [group(7, "版主")], "registration": {"default_group": 7}}),
@@ -382,6 +384,11 @@ fn rules_of_providers_logins_and_groups_end_where_the_documentation_says() {
         (json!({"sms_rules": {"tries": 11}}), "sms_rules.tries"),
         (json!({"login": {"tries": 0}}), "login.tries"),
         (json!({"login": {"lock_seconds": 0}}), "login.lock_seconds"),
+        (json!({"users": {"restore_days": 0}}), "users.restore_days"),
+        (
+            json!({"users": {"restore_days": 366}}),
+            "users.restore_days",
+        ),
         (
             json!({"login": {"tries_per_name": 4}}),
             "login.tries_per_name",
@@ -625,4 +632,17 @@ proptest! {
             prop_assert_eq!(settings.validate(), []);
         }
     }
+}
+
+#[test]
+fn what_a_newer_version_stored_is_passed_over() {
+    let mut settings = serde_json::to_value(TenantSettings::default()).unwrap();
+    settings["password"]["min_length"] = 12.into();
+    settings["password"]["from_the_future"] = json!([1]);
+    settings["future"] = json!({"of": "settings"});
+    let read = TenantSettings::from_stored(&settings.to_string()).unwrap();
+    assert_eq!(read.password.min_length, 12);
+    settings["password"]["min_length"] = "twelve".into();
+    assert!(TenantSettings::from_stored(&settings.to_string()).is_err());
+    assert!(TenantSettings::from_stored("{").is_err());
 }

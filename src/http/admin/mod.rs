@@ -3,6 +3,7 @@
 pub(super) mod administrators;
 pub(super) mod applications;
 pub(super) mod audit;
+pub(super) mod deleted_users;
 mod document;
 mod export;
 pub(super) mod invite_batches;
@@ -222,6 +223,10 @@ impl From<AdminError> for Refusal {
                 code: "tenant_state_conflict",
                 detail: format!("the tenant is {state}"),
             },
+            AdminError::NotRestorable(what) => Self::Conflict {
+                code: "user_not_restorable",
+                detail: format!("another user has the {what} by now"),
+            },
             AdminError::TooManyKeys => Self::Conflict {
                 code: "too_many_keys",
                 detail: format!(
@@ -263,6 +268,7 @@ pub(super) fn every_refusal() -> Vec<Refusal> {
         AdminError::UnknownGroup,
         AdminError::VersionMovedOn(2),
         AdminError::WrongState("suspended"),
+        AdminError::NotRestorable("phone number"),
         AdminError::TooManyKeys,
         AdminError::LastKey,
         AdminError::Settings(Vec::new()),

@@ -111,7 +111,7 @@ pub(crate) async fn end_sessions(request: HttpRequest, operators: Data<Operators
     .await
 }
 
-fn named_user(request: &HttpRequest) -> Result<UserId, Refusal> {
+pub(super) fn named_user(request: &HttpRequest) -> Result<UserId, Refusal> {
     let id = request.match_info().get("id").and_then(UserId::parse);
     id.ok_or(Refusal::NotFound { what: "user" })
 }
@@ -185,7 +185,7 @@ pub(in crate::http) fn named_status(name: &str) -> Option<UserStatus> {
         .find(|status| status_name(*status) == name)
 }
 
-fn resource(user: &User) -> Value {
+pub(super) fn resource(user: &User) -> Value {
     json!({
         "type": TYPE,
         "id": user.id.to_string(),

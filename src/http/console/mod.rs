@@ -11,6 +11,7 @@
 mod applications;
 mod audit;
 mod charts;
+mod deleted_users;
 mod invites;
 mod keys;
 mod overview;
@@ -114,6 +115,21 @@ pub(super) fn routes(app: &mut ServiceConfig) {
     .service(
         web::resource("/console/tenants/{key}/users/{id}/end-sessions")
             .route(post().to(users::end_sessions)),
+    )
+    .service(
+        web::resource("/console/tenants/{key}/users/{id}/delete")
+            .route(post().to(deleted_users::delete)),
+    )
+    .service(
+        web::resource("/console/tenants/{key}/deleted-users").route(get().to(deleted_users::list)),
+    )
+    .service(
+        web::resource("/console/tenants/{key}/deleted-users/{id}/restore")
+            .route(post().to(deleted_users::restore)),
+    )
+    .service(
+        web::resource("/console/tenants/{key}/deleted-users/{id}/erase")
+            .route(post().to(deleted_users::erase)),
     )
     .service(
         web::resource("/console/tenants/{key}/applications")
@@ -363,6 +379,15 @@ fn done(word: &str, say: Say) -> Option<&'static str> {
         "suspended" => ("The tenant is suspended.", "站点已停用。"),
         "resumed" => ("The tenant serves again.", "站点已恢复服务。"),
         "deleted" => ("The tenant is deleted.", "站点已删除。"),
+        "user-deleted" => (
+            "The user is deleted and can be restored here.",
+            "用户已删除，可在此恢复。",
+        ),
+        "user-restored" => (
+            "The user is back, as before; the sessions stay ended.",
+            "用户已恢复；原有会话不再有效。",
+        ),
+        "erased" => ("Nothing of the user is left.", "该用户已彻底清除。"),
         "restored" => (
             "The version is restored, as a new one.",
             "已恢复该版本，并生成新版本。",

@@ -316,6 +316,12 @@ pub(super) const SECTIONS: &[Section] = &[
                 ("What their visitors are told", "关闭提示"),
                 NONE,
             ),
+            s(
+                "users.restore_days",
+                Kind::Number,
+                ("Days to restore a deleted user", "已删除用户的可恢复天数"),
+                ("From 1 to 365.", "1 至 365 天。"),
+            ),
         ],
     },
     Section {

@@ -171,7 +171,7 @@ pub(super) async fn end_sessions(
     .await
 }
 
-fn named_user(request: &HttpRequest) -> Result<UserId, Refusal> {
+pub(super) fn named_user(request: &HttpRequest) -> Result<UserId, Refusal> {
     let id = request.match_info().get("id").and_then(UserId::parse);
     id.ok_or(Refusal::NotFound { what: "user" })
 }
@@ -193,6 +193,7 @@ fn user_page(
         message: user.refuse_message.as_deref().unwrap_or_default(),
         statuses: statuses(desk.say),
         groups: &tenant.settings.groups,
+        restore_days: tenant.settings.users.restore_days,
         faults,
     };
     Ok(desk.page(status, &template))
@@ -244,5 +245,6 @@ struct UserPage<'a> {
     message: &'a str,
     statuses: Vec<(&'static str, &'static str)>,
     groups: &'a [Group],
+    restore_days: u32,
     faults: Faults,
 }

@@ -83,6 +83,13 @@ pub(in crate::http) enum DecisionsType {
     It,
 }
 
+/// The type of deleted users.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) enum DeletedUsersType {
+    #[serde(rename = "deleted-users")]
+    It,
+}
+
 /// The type of invites.
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) enum InvitesType {
@@ -503,6 +510,23 @@ pub(in crate::http) struct User {
     created_at: String,
     #[schema(format = DateTime)]
     updated_at: String,
+}
+
+/// A user who was deleted and can be restored.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct DeletedUser {
+    username: String,
+    canonical_name: String,
+    /// As it was, and will be.
+    status: UserStatus,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    deleted_at: String,
+    /// From then on nothing of the user is left.
+    #[schema(format = DateTime)]
+    purge_at: String,
 }
 
 /// A user's standing.

@@ -325,10 +325,10 @@ async fn every_page_of_the_console_is_for_everybody_and_needs_no_script() {
     .await;
     let waiting = json!({"username": "vera", "password": PASSWORD, "register_reason": "galaxies rotate too fast"});
     register(&server, "comets", waiting).await.expect(401);
-    let user = users(&server, "comets").await[0]["id"]
-        .as_str()
-        .expect("an id")
-        .to_owned();
+    let everybody = users(&server, "comets").await;
+    let [user, gone] = [0, 1].map(|index| everybody[index]["id"].as_str().expect("an id"));
+    let gone = format!("/admin/v1/tenants/comets/users/{gone}");
+    admin(&server, "DELETE", &gone, None).await.expect(200);
 
     let mut barriers = Vec::new();
     sign_in(&browser, &server).await;
@@ -353,6 +353,7 @@ async fn every_page_of_the_console_is_for_everybody_and_needs_no_script() {
         ("applications", "/tenants/comets/applications"),
         ("users", "/tenants/comets/users"),
         ("user", &user),
+        ("deleted-users", "/tenants/comets/deleted-users"),
         ("usage", "/tenants/comets/usage"),
         ("keys", "/tenants/comets/keys"),
         ("nobody", "/tenants/nobody"),
@@ -401,6 +402,22 @@ async fn every_page_of_the_console_is_for_everybody_and_needs_no_script() {
     browser.click("button.danger").await;
     browser
         .reads("[role=status]", "The tenant is deleted.")
+        .await;
+    browser.open(&console(&server, &user)).await;
+    browser.click("form[action$='/delete'] button").await;
+    browser
+        .reads(
+            "[role=status]",
+            "The user is deleted and can be restored here.",
+        )
+        .await;
+    assert_eq!(browser.count("tbody tr").await, 2);
+    browser.click("form[action$='/restore'] button").await;
+    browser
+        .reads(
+            "[role=status]",
+            "The user is back, as before; the sessions stay ended.",
+        )
         .await;
     browser
         .open(&console(&server, "/tenants/comets/keys"))
@@ -569,6 +586,13 @@ async fn nothing_that_is_stored_runs_on_any_page() {
             "{place} took {times} payloads only: the test sees too little"
         );
     }
+    for user in users(&server, "target").await.iter().rev().take(3) {
+        let path = format!(
+            "/admin/v1/tenants/target/users/{}",
+            user["id"].as_str().expect("an id")
+        );
+        admin(&server, "DELETE", &path, None).await.expect(200);
+    }
     sign_in(&browser, &server).await;
     let mut paths: BTreeSet<String> = [
         "",
@@ -579,6 +603,7 @@ async fn nothing_that_is_stored_runs_on_any_page() {
         "/tenants/target/versions/5?against=1",
         "/tenants/target/invites",
         "/tenants/target/users",
+        "/tenants/target/deleted-users",
         "/tenants/target/applications",
         "/tenants/target/usage",
     ]

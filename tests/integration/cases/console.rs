@@ -414,6 +414,9 @@ async fn each_role_sees_and_does_what_it_may_and_no_more() {
     let user_path = format!("/console/tenants/acme/users/{user}");
     let sessions = format!("{user_path}/end-sessions");
     let chosen = format!("user-{user}");
+    let delete = format!("{user_path}/delete");
+    let restore = format!("/console/tenants/acme/deleted-users/{user}/restore");
+    let erase = format!("/console/tenants/acme/deleted-users/{user}/erase");
     let forms: Vec<Sent<'_>> = vec![
         ("/console/tenants", vec![("key", "gamma")], 403),
         ("/console/tenants/acme", vec![("name", "Acme")], 303),
@@ -445,6 +448,11 @@ async fn each_role_sees_and_does_what_it_may_and_no_more() {
             vec![("decision", "approve"), (&chosen, "1")],
             303,
         ),
+        (&delete, vec![], 303),
+        (&restore, vec![], 303),
+        (&delete, vec![], 303),
+        (&erase, vec![], 303),
+        (&erase, vec![], 404),
     ];
     for (path, fields, of_tenant) in &forms {
         let refused = auditor.post(path, fields).await;

@@ -11,6 +11,7 @@ mod command_line;
 mod console;
 mod contract;
 mod cors;
+mod deleted_users;
 mod demo;
 mod discuzq;
 mod doctor;

@@ -112,8 +112,22 @@ async fn parameters(ground: &Ground, tenant: &str, spare: &str) -> Vec<(&'static
             .await;
         list["data"][0]["id"].as_str().expect("an id").to_owned()
     };
+    let deleted = async |name: &str| {
+        let user = register(server, tenant, ada(name)).await.expect(200);
+        let id = user["data"]["id"].as_str().expect("an id").to_owned();
+        let path = format!("/tenants/{tenant}/users/{id}");
+        ground.call(server.token(), "DELETE", &path, None).await;
+        id
+    };
+    let restored = deleted("restored").await;
+    let erased = deleted("erased").await;
     vec![
         ("{key}", tenant.to_owned()),
+        (
+            "deleted-users/{id}/restore",
+            format!("deleted-users/{restored}/restore"),
+        ),
+        ("deleted-users/{id}", format!("deleted-users/{erased}")),
         ("users/{id}", format!("users/{}", first("users").await)),
         ("administrators/{id}", format!("administrators/{spare}")),
         ("{kid}", first("keys").await),
