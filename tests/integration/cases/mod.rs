@@ -40,6 +40,7 @@ mod pressure;
 mod races;
 mod readme;
 mod residents;
+mod restarts;
 mod roles;
 mod sessions;
 mod settings_versions;

@@ -20,6 +20,7 @@
 
 #[macro_use]
 pub(crate) mod database;
+pub(crate) mod balancer;
 pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod command;
