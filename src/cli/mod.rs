@@ -12,6 +12,7 @@ pub mod demo;
 pub mod doctor;
 pub mod export;
 pub mod hash;
+pub mod health;
 pub mod import;
 pub mod invite;
 pub mod key;
@@ -72,6 +73,8 @@ pub enum Command {
     Invite(invite::InviteArgs),
     /// Tell what is wrong, and what to do
     Doctor(doctor::DoctorArgs),
+    /// Ask the server here whether it is ready
+    Health(health::HealthArgs),
     /// List, rotate and revoke the keys that sign a tenant's tokens
     Key(key::KeyArgs),
     /// Measure password hashes on this machine
@@ -99,6 +102,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Import(args) => import::run(args).await,
         Command::Invite(args) => invite::run(args).await,
         Command::Doctor(args) => doctor::run(args, config).await,
+        Command::Health(args) => health::run(args, config).await,
         Command::Key(args) => key::run(args).await,
         Command::Hash(args) => hash::run(args, config).await,
         Command::User(args) => user::run(args).await,

@@ -9,6 +9,7 @@ mod bindings;
 mod browser;
 mod command_line;
 mod console;
+mod container;
 mod contract;
 mod cors;
 mod deleted_users;

@@ -28,11 +28,20 @@ impl Process {
         arguments: &[&str],
         environment: impl IntoIterator<Item = (&'a String, &'a String)>,
     ) -> Self {
+        Self::spawn_by(env!("CARGO_BIN_EXE_enroll"), arguments, environment)
+    }
+
+    /// The same through another program, which becomes it or starts it.
+    pub(crate) fn spawn_by<'a>(
+        program: &str,
+        arguments: &[&str],
+        environment: impl IntoIterator<Item = (&'a String, &'a String)>,
+    ) -> Self {
         let folder = TempDir::with_prefix("enroll-run-").expect("a temporary folder");
         let kept = ["PATH", "TMPDIR"]
             .into_iter()
             .filter_map(|name| Some((name, std::env::var_os(name)?)));
-        let child = Command::new(env!("CARGO_BIN_EXE_enroll"))
+        let child = Command::new(program)
             .args(arguments)
             .env_clear()
             .envs(kept)
@@ -46,7 +55,7 @@ impl Process {
             .expect("the enroll program starts");
         Self {
             child,
-            what: format!("enroll {}", arguments.join(" ")),
+            what: format!("{program} {}", arguments.join(" ")),
             folder,
         }
     }
