@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::harness::browser::{Browser, SIZES};
+use crate::harness::browser::{Browser, SIZES, keep_picture};
 use crate::harness::client::{admin, register};
 use crate::harness::ground::ada;
 use crate::harness::server::{Server, ServerOptions};
@@ -58,19 +58,6 @@ async fn look_at(browser: &Browser, name: &str, barriers: &mut Vec<String>) {
         }
     }
     browser.look(1280, 900, false).await;
-}
-
-async fn keep_picture(browser: &Browser, name: &str) {
-    use base64::Engine as _;
-    let Some(folder) = std::env::var_os("ENROLL_TEST_SCREENSHOTS") else {
-        return;
-    };
-    let picture = browser.picture().await;
-    let bytes = base64::engine::general_purpose::STANDARD
-        .decode(picture)
-        .expect("Base64");
-    let file = std::path::Path::new(&folder).join(format!("{name}.png"));
-    std::fs::write(&file, bytes).expect("a picture can be kept");
 }
 
 #[tokio::test]

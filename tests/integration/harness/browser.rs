@@ -423,6 +423,20 @@ impl Browser {
     }
 }
 
+/// Keeps a picture of the page as a file of this name, where `ENROLL_TEST_SCREENSHOTS` names a folder for it.
+pub(crate) async fn keep_picture(browser: &Browser, name: &str) {
+    use base64::Engine as _;
+    let Some(folder) = std::env::var_os("ENROLL_TEST_SCREENSHOTS") else {
+        return;
+    };
+    let picture = browser.picture().await;
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(picture)
+        .expect("Base64");
+    let file = std::path::Path::new(&folder).join(format!("{name}.png"));
+    std::fs::write(&file, bytes).expect("a picture can be kept");
+}
+
 /// The Tab key (WebDriver, section 17.4.2).
 const TAB: &str = "\u{e004}";
 /// The Enter key.

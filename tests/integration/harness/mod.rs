@@ -24,6 +24,7 @@ pub(crate) mod balancer;
 pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod command;
+pub(crate) mod dashboard;
 pub(crate) mod demo;
 pub(crate) mod ground;
 pub(crate) mod load;
