@@ -24,15 +24,16 @@ impl MigrationTrait for Migration {
                     .take(),
             )
             .await?;
+        // With the time, or SQLite would rather read everybody who can still be restored.
         for (name, column) in [
             ("ix_deleted_users_username", "username"),
             ("ix_deleted_users_skeleton", "skeleton"),
-            ("ix_deleted_users_purge_at", "purge_at"),
         ] {
-            manager
-                .create_index(table::index(name, "deleted_users", column))
-                .await?;
+            let mut index = table::index(name, "deleted_users", column);
+            manager.create_index(index.col("purge_at").take()).await?;
         }
+        let by_time = table::index("ix_deleted_users_purge_at", "deleted_users", "purge_at");
+        manager.create_index(by_time).await?;
         table::protect(manager, "deleted_users").await
     }
 }
