@@ -366,13 +366,11 @@ async fn judge_readiness(
 ) {
     loop {
         let mut missing = Vec::new();
-        let mut behind = 0;
-        match is_current(&platform, Schema::Platform).await {
+        let current = is_current(&platform, Schema::Platform).await;
+        metrics.schema_behind(matches!(current, Ok(false)));
+        match current {
             Ok(true) => {}
-            Ok(false) => {
-                behind += 1;
-                missing.push("platform schema".to_owned());
-            }
+            Ok(false) => missing.push("platform schema".to_owned()),
             Err(error) => {
                 tracing::warn!(%error, "the platform database does not answer");
                 missing.push("platform database".to_owned());
@@ -380,7 +378,6 @@ async fn judge_readiness(
         }
         let shared = directory.missing_databases().await;
         missing.extend(shared.into_iter().map(|name| format!("database {name}")));
-        metrics.schema_behind(behind);
         metrics.ready(missing.is_empty());
         readiness.set(missing);
         tokio::time::sleep(READINESS_EVERY).await;

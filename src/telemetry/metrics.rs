@@ -333,7 +333,7 @@ impl Metrics {
             )?)?,
             schema_behind: build.gauge(
                 "schema_behind",
-                "Databases whose schema lacks changes of this version, as readiness last saw them.",
+                "1 while the platform database lacks changes of this version, as readiness last saw it.",
             )?,
             oldest_signing_key: build.gauges(
                 "signing_key_oldest_timestamp_seconds",
@@ -662,9 +662,9 @@ impl Metrics {
         self.series.ready.set(f64::from(u8::from(ready)));
     }
 
-    /// How many databases lack changes of this version.
-    pub fn schema_behind(&self, databases: usize) {
-        self.series.schema_behind.set(to_gauge(databases));
+    /// Whether the platform database lacks changes of this version.
+    pub fn schema_behind(&self, is_behind: bool) {
+        self.series.schema_behind.set(i64::from(is_behind));
     }
 
     /// When the tenant that renewed its signing keys least lately did so, in seconds since the Unix epoch; `None` while

@@ -221,7 +221,7 @@ fn every_panel_says_what_it_shows_and_in_which_unit() {
 }
 
 /// What a healthy server never shows, whatever is done to it: it is enough that the query gives a value.
-const AT_NOUGHT: [&str; 3] = ["Limits forgotten", "Databases behind", "Log lines dropped"];
+const AT_NOUGHT: [&str; 3] = ["Limits forgotten", "Schema behind", "Log lines dropped"];
 
 /// How long the traffic lasts at least, so that lines over time are lines.
 const ROUNDS: usize = 12;
@@ -337,40 +337,46 @@ async fn variables_find_values(prometheus: &Prometheus) {
     assert_eq!(asked, 3);
 }
 
-/// Every rule was evaluated without an error, and those whose fault was made see it. Gives their queries.
+/// The alerts of which the traffic made the fault; the others below see none. A scrape that came late may make one of
+/// these fire for a moment.
+const ACTIVE: [&str; 4] = [
+    "EnrollErrorBudgetBurnsFast",
+    "EnrollPanics",
+    "EnrollProviderBreakersOpen",
+    "EnrollSmsBudgetSpent",
+];
+const INACTIVE: [&str; 6] = [
+    "EnrollAbsent",
+    "EnrollApplicationsWait",
+    "EnrollInstanceDown",
+    "EnrollNotReady",
+    "EnrollSchemaBehind",
+    "EnrollSigningKeyOld",
+];
+
+/// Every rule is evaluated without an error, and those whose fault was made see it. Gives them all.
 async fn rules_are_healthy(prometheus: &Prometheus) -> Vec<Value> {
-    let rules = until("every rule has been evaluated", async || {
-        let rules = prometheus.rules().await;
-        rules
-            .iter()
-            .all(|rule| rule["health"] != "unknown")
-            .then_some(rules)
-    })
-    .await;
-    let mut states = BTreeMap::new();
-    for rule in &rules {
-        assert_eq!(rule["health"], "ok", "{rule}");
-        if rule["type"] == "alerting" {
-            states.insert(rule["name"].as_str().expect("a name"), &rule["state"]);
-        }
-    }
-    let names: BTreeSet<&str> = states.keys().copied().collect();
-    assert_eq!(names, alerts().into_keys().collect());
-    for (alert, state) in [
-        ("EnrollPanics", "firing"),
-        ("EnrollSmsBudgetSpent", "firing"),
-        ("EnrollProviderBreakersOpen", "pending"),
-        ("EnrollErrorBudgetBurnsFast", "pending"),
-        ("EnrollAbsent", "inactive"),
-        ("EnrollInstanceDown", "inactive"),
-        ("EnrollNotReady", "inactive"),
-        ("EnrollSchemaBehind", "inactive"),
-        ("EnrollSigningKeyOld", "inactive"),
-        ("EnrollApplicationsWait", "inactive"),
-    ] {
-        assert_eq!(states[alert], state, "{alert}");
-    }
-    rules
+    until(
+        "every rule is evaluated and sees what there is",
+        async || {
+            let rules = prometheus.rules().await;
+            let mut active = BTreeMap::new();
+            for rule in &rules {
+                assert_ne!(rule["health"], "err", "{rule}");
+                if rule["type"] == "alerting" {
+                    let name = rule["name"].as_str().expect("a name");
+                    active.insert(name, rule["state"] != "inactive");
+                }
+            }
+            let names: BTreeSet<&str> = active.keys().copied().collect();
+            assert_eq!(names, alerts().into_keys().collect());
+            let evaluated = rules.iter().all(|rule| rule["health"] == "ok");
+            let seen = ACTIVE.iter().all(|alert| active[alert]);
+            let unseen = INACTIVE.iter().all(|alert| !active[alert]);
+            (evaluated && seen && unseen).then_some(rules)
+        },
+    )
+    .await
 }
 
 /// The words of a text that are names of metrics.
