@@ -7,6 +7,7 @@ mod architecture;
 mod audit_export;
 mod bindings;
 mod browser;
+mod chart;
 mod command_line;
 mod console;
 mod container;
