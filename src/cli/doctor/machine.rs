@@ -1,11 +1,11 @@
 //! The machine: files and their permissions, room on the disk, open files, memory, cores, the hash engine.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::{Access, access, statvfs};
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, geteuid, getrlimit};
 
 use super::findings::Findings;
 use super::tenants::Seen;
@@ -14,6 +14,7 @@ use crate::clock::Entropy;
 use crate::domain::master_key::MasterKey;
 use crate::hashing::{EngineKind, EngineSetting, choose_engine};
 use crate::settings::Settings;
+use crate::store::settings::{Backend, DatabaseUrl};
 use crate::telemetry::Metrics;
 
 const MIB: u64 = 1 << 20;
@@ -56,17 +57,37 @@ pub(super) fn secret_file(file: &Path, findings: &mut Findings) {
 /// Whether group or others may read a file; `None` when it cannot be looked at.
 pub(super) fn others_may_read(file: &Path) -> Option<bool> {
     // In a folder that is closed to others, nobody reaches the file.
-    let open = |path: &Path| Some(fs::metadata(path).ok()?.permissions().mode() & 0o077 != 0);
+    let open = |path: &Path| {
+        let metadata = fs::metadata(path).ok()?;
+        Some(is_open(
+            metadata.mode(),
+            metadata.uid() == geteuid().as_raw(),
+        ))
+    };
     let folder = file
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     Some(open(file)? && folder.is_none_or(|folder| open(folder) != Some(false)))
 }
 
-/// Whether the data directory can be written and has room.
-pub(super) fn data_folder(settings: &Settings, findings: &mut Findings) {
+/// Whether a mode lets in more than who needs it. What belongs to somebody else, as a secret that Kubernetes mounts, reaches
+/// this process through its group.
+fn is_open(mode: u32, ours: bool) -> bool {
+    let strangers = if ours { 0o077 } else { 0o007 };
+    mode & strangers != 0
+}
+
+/// Whether the data directory can be written and has room. Where no database lies in it, it need not.
+pub(super) fn data_folder(settings: &Settings, seen: &Seen, findings: &mut Findings) {
     let folder = settings.data.dir.as_path();
     let shown = folder.display();
+    let on_server = |url: &DatabaseUrl| url.backend() != Backend::Sqlite;
+    let unused = settings.platform.url.as_ref().is_some_and(on_server) && seen.own_files == 0;
+    if unused && (!folder.is_dir() || access(folder, Access::WRITE_OK | Access::EXEC_OK).is_err()) {
+        let text = format!("no tenant can have an SQLite file here: {shown} cannot be written");
+        findings.fine("machine", text);
+        return;
+    }
     if !folder.is_dir() {
         let text = format!("there is no data directory {shown}");
         findings.error("machine", text, "run `enroll migrate`, or set data.dir");
@@ -221,7 +242,7 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
 
-    use super::{Findings, MIB, judge_memory, memory, others_may_read};
+    use super::{Findings, MIB, is_open, judge_memory, memory, others_may_read};
 
     #[test]
     fn a_file_is_open_to_others_only_where_its_folder_is() {
@@ -237,6 +258,14 @@ mod tests {
         assert_eq!(set(0o755, 0o644), Some(true));
         assert_eq!(set(0o755, 0o600), Some(false));
         assert_eq!(set(0o700, 0o644), Some(false));
+    }
+
+    #[test]
+    fn what_belongs_to_another_may_be_read_by_our_group() {
+        assert!(!is_open(0o100_440, false));
+        assert!(is_open(0o100_444, false));
+        assert!(is_open(0o100_440, true));
+        assert!(!is_open(0o100_600, true));
     }
 
     #[test]

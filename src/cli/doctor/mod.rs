@@ -68,7 +68,6 @@ async fn look(settings: &Settings, findings: &mut Findings) -> Result<(), CliErr
     let (clock, metrics) = (Clock::system(), Metrics::new(0).map_err(AppError::from)?);
     look_at_settings(settings, findings);
     let master_key = machine::master_key(settings, findings);
-    machine::data_folder(settings, findings);
     let platform = databases::look(settings, &clock, &metrics, findings).await;
     let seen = match platform {
         Some(platform) => {
@@ -86,6 +85,7 @@ async fn look(settings: &Settings, findings: &mut Findings) -> Result<(), CliErr
         }
         None => tenants::Seen::default(),
     };
+    machine::data_folder(settings, &seen, findings);
     providers::look(settings, &seen, &clock, &metrics, findings).await;
     machine::limits(settings, &seen, &metrics, findings);
     server(settings, findings).await;

@@ -702,6 +702,8 @@ async fn lives_through(container: &Container, database: Option<&str>) {
     }
     let metrics = Request::new("GET", "/metrics").send(operators).await;
     assert!(metrics.text().contains("enroll_ready 1"), "{metrics:?}");
+    let doctor = container.run(&["doctor"]).await;
+    assert!(matches!(doctor.code, 0 | 3), "{doctor:?}");
     let bearer = format!("Bearer {token}");
     let create = async |key: &str, placement: Value| {
         let attributes = json!({"key": key, "placement": placement});
