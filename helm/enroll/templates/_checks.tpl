@@ -86,7 +86,7 @@ because a schema's refusal repeats the value. */}}
 {{- $faults = append $faults "dashboard.enabled: this chart has no files/dashboard.json" -}}
 {{- end -}}
 
-{{- $set := list "ENROLL_CONFIG" "ENROLL__PLATFORM__URL" "ENROLL__SERVER__PUBLIC_LISTEN" "ENROLL__SERVER__ADMIN_LISTEN" "ENROLL__DATA__DIR" "ENROLL__SECRETS__MASTER_KEY" "ENROLL__SECRETS__MASTER_KEY_FILE" -}}
+{{- $set := list "ENROLL_CONFIG" "ENROLL__PLATFORM__URL" "ENROLL__SERVER__PUBLIC_LISTEN" "ENROLL__SERVER__ADMIN_LISTEN" "ENROLL__DATA__DIR" "ENROLL__TELEMETRY__LOG_FORMAT" "ENROLL__SECRETS__MASTER_KEY" "ENROLL__SECRETS__MASTER_KEY_FILE" -}}
 {{- range include "enroll.databases" . | fromJsonArray -}}
 {{- $set = append $set (printf "ENROLL__DATABASES__%s__URL" (upper .)) -}}
 {{- end -}}

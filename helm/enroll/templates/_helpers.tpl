@@ -86,10 +86,20 @@ seccompProfile:
   type: RuntimeDefault
 {{- end -}}
 
-{{/* The variables of the program: a dict of root and secret. */}}
+{{/* The variables of the program: a dict of root and secret. What the image sets for itself is set here, since a variable
+stands over enroll.toml. */}}
 {{- define "enroll.env" -}}
+{{- $address := ternary "[::]" "0.0.0.0" (eq .root.Values.listenAddress "::") -}}
 - name: ENROLL_CONFIG
   value: /etc/enroll/enroll.toml
+- name: ENROLL__SERVER__PUBLIC_LISTEN
+  value: {{ printf "%s:8080" $address | quote }}
+- name: ENROLL__SERVER__ADMIN_LISTEN
+  value: {{ printf "%s:9090" $address | quote }}
+- name: ENROLL__DATA__DIR
+  value: /var/lib/enroll
+- name: ENROLL__TELEMETRY__LOG_FORMAT
+  value: {{ dig "telemetry" "log_format" "json" .root.Values.settings }}
 {{- if eq .root.Values.storage.kind "server" }}
 - name: ENROLL__PLATFORM__URL
   valueFrom:

@@ -66,13 +66,7 @@ before SIGTERM, "not ready", requests at work, tenants that end what runs and th
 {{/* The settings as given, and over them what is the chart's own. */}}
 {{- define "enroll.config" -}}
 {{- $tree := deepCopy .Values.settings -}}
-{{- $address := ternary "[::]" "0.0.0.0" (eq .Values.listenAddress "::") -}}
-{{- $own := dict
-  "server" (dict "public_listen" (printf "%s:8080" $address) "admin_listen" (printf "%s:9090" $address))
-  "data" (dict "dir" "/var/lib/enroll")
-  "secrets" (dict "master_key_file" "/etc/enroll-secrets/master-key")
--}}
-{{- $tree = mergeOverwrite $tree $own -}}
+{{- $tree = mergeOverwrite $tree (dict "secrets" (dict "master_key_file" "/etc/enroll-secrets/master-key")) -}}
 {{- $cores := include "enroll.cores" . -}}
 {{- range $section, $key := dict "hashing" "threads" "tenants" "arbiters" "server" "workers" -}}
 {{- $value := include "enroll.setting" (dict "root" $ "section" $section "key" $key "default" $cores) -}}

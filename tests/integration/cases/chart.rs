@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use self::matrix::{combinations, plain, sqlite};
-use self::objects::{Objects, settings};
+use self::objects::{Objects, settings, variable};
 use self::tools::{Tools, VERSIONS, lay};
 use crate::harness::client::Request;
 use crate::harness::command::{Outcome, enroll};
@@ -491,6 +491,42 @@ fn pods_are_made_anew_for_new_settings_and_secrets_alone() {
     );
 }
 
+/// A variable of the image would stand over enroll.toml.
+#[test]
+fn whatever_the_image_sets_for_itself_the_chart_sets() {
+    let Some(tools) = Tools::find() else { return };
+    let mut values = plain();
+    lay(
+        &mut values,
+        &json!({"listenAddress": "::", "settings": {"telemetry": {"log_format": "pretty"}}}),
+    );
+    let objects = tools.objects(&values);
+    let image = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Dockerfile"));
+    let image = image.expect("the Dockerfile");
+    let words = image.split(|mark: char| mark.is_whitespace());
+    let set: BTreeSet<&str> = words
+        .filter(|word| word.starts_with("ENROLL__"))
+        .filter_map(|word| Some(word.split_once('=')?.0))
+        .collect();
+    assert!(set.len() >= 4, "{set:?}");
+    for kind in ["Deployment", "Job"] {
+        let object = objects
+            .iter()
+            .find(|object| object["kind"] == kind)
+            .expect(kind);
+        let container = &object["spec"]["template"]["spec"]["containers"][0];
+        for name in &set {
+            assert_ne!(variable(container, name), "", "{name} of {kind}");
+        }
+        for (name, value) in [
+            ("SERVER__PUBLIC_LISTEN", "[::]:8080"),
+            ("TELEMETRY__LOG_FORMAT", "pretty"),
+        ] {
+            assert_eq!(variable(container, &format!("ENROLL__{name}")), value);
+        }
+    }
+}
+
 /// A container of a rendering, as the program meets it: its settings file, its variables with the secrets in them, and
 /// its mounts as folders of this machine.
 struct Container {
@@ -629,8 +665,9 @@ async fn the_program_takes_the_settings_of_every_combination_and_agrees_on_threa
         let config = PathBuf::from(&container.environment["ENROLL_CONFIG"]);
         let text = std::fs::read_to_string(&config).expect("the settings");
         let parsed = settings(&json!({"data": {"enroll.toml": text}}));
-        for (key, port) in [("public_listen", 8080), ("admin_listen", 9090)] {
-            let address = parsed["server"][key].as_str().expect("an address");
+        for (name, port) in [("PUBLIC", 8080), ("ADMIN", 9090)] {
+            let name = format!("ENROLL__SERVER__{name}_LISTEN");
+            let address = variable(&container.server()["containers"][0], &name);
             let address: SocketAddr = address.parse().expect("an address with a port");
             assert!(
                 address.ip().is_unspecified() && address.port() == port,

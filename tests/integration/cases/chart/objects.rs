@@ -40,6 +40,13 @@ fn selects(selector: &Value, labels: &Value) -> bool {
     })
 }
 
+/// The value of a container's variable; empty where it has none, or where it comes from a Secret.
+pub(super) fn variable<'a>(container: &'a Value, name: &str) -> &'a str {
+    let mut all = list(container, "/env").iter();
+    all.find(|each| each["name"] == name)
+        .map_or("", |each| text(each, "/value"))
+}
+
 /// MiB of a quantity that the chart writes.
 fn mebibytes(quantity: &str) -> i64 {
     let parse = |number: &str| number.parse::<i64>().ok();
@@ -358,9 +365,8 @@ impl<'a> Objects<'a> {
             "replicas beside the autoscaler",
         );
         let volumes = list(spec, "/template/spec/volumes");
-        let writable = volumes.iter().any(|volume| {
-            !volume["emptyDir"].is_null() || !volume["persistentVolumeClaim"].is_null()
-        });
+        let mut mounts = list(spec, "/template/spec/containers/0/volumeMounts").iter();
+        let data = mounts.find(|mount| mount["mountPath"] == "/var/lib/enroll");
         if self.on_sqlite() {
             self.expect(
                 number(spec, "/replicas") <= 1,
@@ -383,7 +389,11 @@ impl<'a> Objects<'a> {
                 "the strategy",
             );
             // Else an SQLite file of a tenant would be answered for, and be gone with the pod.
-            self.expect(!writable, "a folder that goes with the pod");
+            let mut mounts = list(spec, "/template/spec/containers/0/volumeMounts").iter();
+            self.expect(
+                mounts.all(|mount| mount["readOnly"] == true) && data.is_some(),
+                "a folder that goes with the pod",
+            );
         }
         let container = at(spec, "/template/spec/containers/0");
         for (probe, path) in [
@@ -530,13 +540,16 @@ impl<'a> Objects<'a> {
         let services = self.of_kind("Service");
         self.expect(services.len() == 2, "not two Services");
         let container = at(self.server(), "/spec/template/spec/containers/0");
-        let settings = self.server_settings();
         for (name, listener, listen) in [
-            (self.name().to_owned(), "public", "public_listen"),
+            (
+                self.name().to_owned(),
+                "public",
+                "ENROLL__SERVER__PUBLIC_LISTEN",
+            ),
             (
                 format!("{}-operators", self.name()),
                 "operators",
-                "admin_listen",
+                "ENROLL__SERVER__ADMIN_LISTEN",
             ),
         ] {
             let Some(service) = self.named("Service", &name) else {
@@ -560,7 +573,7 @@ impl<'a> Objects<'a> {
             let port = ports
                 .find(|port| port["name"] == *target)
                 .map(|port| number(port, "/containerPort"));
-            let address = settings["server"][listen].as_str().unwrap_or_default();
+            let address = variable(container, listen);
             let listens = address
                 .rsplit(':')
                 .next()
