@@ -47,9 +47,9 @@ pub enum AppError {
     /// A database does not open.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The platform database lacks changes of this version.
-    #[error("the platform database is behind this version: run `enroll migrate` first")]
-    SchemaBehind,
+    /// A database that tenants share, or the platform's, lacks changes of this version.
+    #[error("{0} is behind this version: run `enroll migrate` first")]
+    SchemaBehind(String),
     /// There is no master key, or none that can be read.
     #[error("master key {0}: {1}")]
     MasterKey(String, String),
@@ -91,6 +91,13 @@ const LAST_USAGE: Duration = Duration::from_secs(5);
 /// How often readiness is judged.
 const READINESS_EVERY: Duration = Duration::from_millis(500);
 
+/// Where the platform database is: as set, else a file in the data directory.
+#[must_use]
+pub fn platform_url(settings: &Settings) -> DatabaseUrl {
+    let default = || DatabaseUrl::sqlite_file(&settings.data.dir.join("platform.db"));
+    settings.platform.url.clone().unwrap_or_else(default)
+}
+
 /// Opens the platform database. A PostgreSQL or MySQL one is first asked with the first operation, so that the process
 /// can start before it.
 ///
@@ -101,10 +108,10 @@ pub async fn open_platform(
     clock: Clock,
     metrics: Metrics,
 ) -> Result<Connection, AppError> {
-    let url = match &settings.platform.url {
-        Some(url) => url.clone(),
-        None => DatabaseUrl::sqlite_file(&data_dir(settings)?.join("platform.db")),
-    };
+    if settings.platform.url.is_none() {
+        data_dir(settings)?;
+    }
+    let url = platform_url(settings);
     let bounds = PoolBounds::new(&settings.database, settings.platform.pool_size);
     let when = if url.backend() == Backend::Sqlite {
         Connect::AtOnce
@@ -127,6 +134,39 @@ pub fn data_dir(settings: &Settings) -> Result<&Path, AppError> {
         .create(dir)
         .map_err(|error| AppError::Io(dir.display().to_string(), error))?;
     Ok(dir)
+}
+
+/// Makes sure that no shared database is behind this version. One that does not answer is waited for while serving.
+async fn refuse_shared_behind(
+    settings: &Settings,
+    clock: &Clock,
+    metrics: &Metrics,
+) -> Result<(), AppError> {
+    let looks = settings.databases.iter().map(async |(name, shared)| {
+        let behind = || AppError::SchemaBehind(format!("database {name}"));
+        // To open a file that is not there would make it.
+        if shared
+            .url
+            .file()
+            .is_some_and(|file| !Path::new(&file).exists())
+        {
+            return Err(behind());
+        }
+        let bounds = PoolBounds::new(&settings.database, 1);
+        let (clock, metrics) = (clock.clone(), metrics.clone());
+        let opened = open(&shared.url, bounds, Connect::AtOnce, None, clock, metrics).await;
+        let Ok(connection) = opened else {
+            return Ok(());
+        };
+        let verdict = is_current(&connection, Schema::Tenant).await;
+        connection.close().await;
+        if let Ok(false) = verdict {
+            return Err(behind());
+        }
+        Ok(())
+    });
+    futures_util::future::try_join_all(looks).await?;
+    Ok(())
 }
 
 /// Reads the master key from the settings or its file.
@@ -194,8 +234,9 @@ impl App {
         let connection = open_platform(&settings, clock.clone(), metrics.clone()).await?;
         // A database that does not answer yet is waited for while serving; one that is behind never gets better.
         if let Ok(false) = is_current(&connection, Schema::Platform).await {
-            return Err(AppError::SchemaBehind);
+            return Err(AppError::SchemaBehind("the platform database".into()));
         }
+        refuse_shared_behind(&settings, &clock, &metrics).await?;
         let platform = PlatformDb::new(connection.clone(), clock.clone(), entropy);
         let hashing = HashPool::start(&settings.hashing, clock.clone(), entropy, metrics.clone())?;
         let providers =
@@ -212,7 +253,7 @@ impl App {
             settings: settings.tenants.clone(),
             database: settings.database.clone(),
             shared: settings.databases.clone().into_iter().collect(),
-            folder: settings.data.dir.join("tenants"),
+            folder: settings.tenants_folder(),
             issuers: Issuers {
                 public_url: settings.server.public_origin(public.port()),
             },

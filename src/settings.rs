@@ -116,6 +116,12 @@ impl Settings {
             .unwrap_or_else(|| self.data.dir.join("master.key"))
     }
 
+    /// The folder of tenants' own SQLite files.
+    #[must_use]
+    pub fn tenants_folder(&self) -> PathBuf {
+        self.data.dir.join("tenants")
+    }
+
     /// Every value out of its range, by dotted key.
     fn check(&self) -> Vec<(String, &'static str)> {
         let mut sections = vec![

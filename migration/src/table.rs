@@ -3,7 +3,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
-/// A table whose text compares byte by byte: MySQL needs to be told, SQLite and PostgreSQL do so unasked.
+/// A table whose text compares byte by byte: MySQL needs to be told, SQLite and PostgreSQL do so unasked. One that is there
+/// already is one of a run that broke off, see [`once`].
 pub(crate) fn create(manager: &SchemaManager<'_>, name: &'static str) -> TableCreateStatement {
     let mut table = Table::create();
     table.table(name);
@@ -11,7 +12,8 @@ pub(crate) fn create(manager: &SchemaManager<'_>, name: &'static str) -> TableCr
         table
             .engine("InnoDB")
             .character_set("utf8mb4")
-            .collate("utf8mb4_bin");
+            .collate("utf8mb4_bin")
+            .if_not_exists();
     }
     table
 }
@@ -132,6 +134,31 @@ pub(crate) fn index(
         .take()
 }
 
+/// Makes an index.
+pub(crate) async fn create_index(
+    manager: &SchemaManager<'_>,
+    index: IndexCreateStatement,
+) -> Result<(), DbErr> {
+    once(manager, manager.create_index(index).await)
+}
+
+/// MySQL commits each statement that changes a schema by itself, so a run that was killed in the middle of a change leaves
+/// its first statements done and the change unrecorded. When the change is made again, what is there already is taken as
+/// done: error 1060 is a column of that name, 1061 an index. The other databases make a change whole or not at all, and
+/// there the same error is a fault.
+fn once(manager: &SchemaManager<'_>, made: Result<(), DbErr>) -> Result<(), DbErr> {
+    match made {
+        Err(error) if manager.get_database_backend() == DbBackend::MySql => {
+            let text = error.to_string();
+            let is_there = [": 1060 (", ": 1061 ("]
+                .iter()
+                .any(|code| text.contains(code));
+            if is_there { Ok(()) } else { Err(error) }
+        }
+        made => made,
+    }
+}
+
 /// Adds columns to a table one by one: SQLite takes no more at a time.
 pub(crate) async fn add_columns(
     manager: &SchemaManager<'_>,
@@ -139,9 +166,8 @@ pub(crate) async fn add_columns(
     columns: impl IntoIterator<Item = ColumnDef>,
 ) -> Result<(), DbErr> {
     for column in columns {
-        manager
-            .alter_table(Table::alter().table(table).add_column(column).take())
-            .await?;
+        let statement = Table::alter().table(table).add_column(column).take();
+        once(manager, manager.alter_table(statement).await)?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::migrate::migrate_all;
+use super::migrate::migrate_for_demo;
 use super::{CliError, output};
 use crate::admin::error::AdminError;
 use crate::admin::{Admin, InviteRequest, PlacementRequest, TenantRequest, create_administrator};
@@ -108,7 +108,7 @@ async fn serve(
         ],
     )?;
     let log = init(&settings.telemetry).map_err(AppError::from)?;
-    migrate_all(&settings).await?;
+    migrate_for_demo(&settings).await?;
     let admin_token = new_token(&settings).await?;
     let app = App::build(settings, log).await?;
     let invite_code = furnish(&app.admin).await?;

@@ -16,6 +16,7 @@ pub mod health;
 pub mod import;
 pub mod invite;
 pub mod key;
+mod known_databases;
 pub mod migrate;
 pub mod output;
 mod pressure;
@@ -137,6 +138,9 @@ pub enum CliError {
         /// The exit status for that.
         code: u8,
     },
+    /// Some of many things were not done; the text says how many and which.
+    #[error("{0}")]
+    Incomplete(String),
     /// A file, standard input or standard output failed.
     #[error("{0}: {1}")]
     Io(String, #[source] io::Error),

@@ -50,6 +50,12 @@ pub fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", escape_controls(text, &['\n']));
 }
 
+/// Whether somebody watches standard error, so that a bar is drawn there.
+#[must_use]
+pub fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}
+
 /// Lays out rows under a header. Cells may hold what others wrote, so control characters are escaped.
 #[must_use]
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
@@ -157,6 +163,11 @@ impl Progress {
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
                 .with_message(what),
         )
+    }
+
+    /// Writes a line to standard error without tearing the bar.
+    pub fn note(&self, text: &str) {
+        self.0.suspend(|| note(text));
     }
 
     /// This many more are done.

@@ -29,6 +29,7 @@ pub mod invite_codes;
 mod logins;
 mod lookups;
 pub mod moderation;
+pub mod placements;
 pub mod platform_db;
 mod pool;
 pub mod proof_tokens;

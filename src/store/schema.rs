@@ -3,11 +3,12 @@
 use std::sync::OnceLock;
 
 use migration::{MigratorTrait, PlatformMigrator, TenantMigrator};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, Statement};
 
 use super::connection::Connection;
 use super::error::StoreError;
 use super::settings::Backend;
+use crate::clock::Timestamp;
 
 /// Which of the two histories a database follows. Both may stand in one database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,22 +19,37 @@ pub enum Schema {
     Tenant,
 }
 
-/// The number that PostgreSQL's advisory lock and the name that MySQL's `GET_LOCK` know the migrator by.
+/// The number that PostgreSQL's advisory lock knows the migrator by; the lock is the database's own.
 const LOCK_NUMBER: i64 = 0x656e_726f_6c6c;
-const LOCK_NAME: &str = "enroll.migrate";
+/// The name that MySQL's `GET_LOCK` knows it by. Such a lock is the server's, so the database's name is part of it, hashed
+/// because a lock's name has room for 64 characters.
+const LOCK_NAME: &str = "CONCAT('enroll.migrate.', MD5(DATABASE()))";
 /// How long a second migrator waits for the first, in seconds.
 const LOCK_SECONDS: i64 = 30;
+/// How long one statement of a change may work, in seconds: an index over all rows of a large table.
+const CHANGE_SECONDS: i64 = 3600;
 
 /// Applies the changes that are still missing. Safe to run from several processes at once: one works, the others wait.
 ///
+/// Killed at any moment it leaves what the next run goes on from: SQLite and PostgreSQL keep all changes or none, MySQL keeps
+/// the statements that ended, and changes begun there can be made again.
+///
 /// # Errors
-/// [`StoreError`] when the database does not answer or refuses a change.
+/// [`StoreError`] when the database does not answer or refuses a change, or when a newer version has changed it and it lacks
+/// changes of this one all the same.
 pub async fn migrate(connection: &Connection, schema: Schema) -> Result<(), StoreError> {
-    if is_current(connection, schema).await? {
+    let state = state(connection, schema).await?;
+    if state.is_current() {
         return Ok(());
     }
+    if let [first, ..] = state.unknown.as_slice() {
+        let text = format!(
+            "a version that this one does not know has changed it ({first}): that version must change it further"
+        );
+        return Err(StoreError::Failed(text));
+    }
     let transaction = connection.begin().await?;
-    lock(&transaction, connection.backend).await?;
+    lock(&transaction, connection).await?;
     let changed = match schema {
         Schema::Platform => PlatformMigrator::up(&transaction, None).await,
         Schema::Tenant if connection.backend == Backend::Sqlite => {
@@ -44,7 +60,7 @@ pub async fn migrate(connection: &Connection, schema: Schema) -> Result<(), Stor
     if connection.backend == Backend::Mysql {
         // MySQL ties this lock to the connection, which goes back to the pool, whatever became of the change.
         transaction
-            .execute_unprepared(&format!("SELECT RELEASE_LOCK('{LOCK_NAME}')"))
+            .execute_unprepared(&format!("SELECT RELEASE_LOCK({LOCK_NAME})"))
             .await?;
     }
     changed?;
@@ -91,36 +107,100 @@ async fn script_of(transaction: &DatabaseTransaction) -> Result<String, DbErr> {
     Ok(script.join(";\n"))
 }
 
-/// Whether every change of this version has been applied.
+/// How a database stands with one of the two histories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaState {
+    /// The change that was applied last, by its name and the time of its end; `None` in an empty database.
+    pub last: Option<(String, Timestamp)>,
+    /// The changes of this version that are still missing, in their order.
+    pub missing: Vec<String>,
+    /// Changes that a newer version made. Changes only expand, so this version goes on with them.
+    pub unknown: Vec<String>,
+}
+
+impl SchemaState {
+    /// A database with nothing in it.
+    #[must_use]
+    pub fn empty(schema: Schema) -> Self {
+        Self::of(schema, Vec::new())
+    }
+
+    /// Whether every change of this version has been applied.
+    #[must_use]
+    pub const fn is_current(&self) -> bool {
+        self.missing.is_empty()
+    }
+
+    fn of(schema: Schema, mut applied: Vec<(String, i64)>) -> Self {
+        let known = match schema {
+            Schema::Platform => names::<PlatformMigrator>(),
+            Schema::Tenant => names::<TenantMigrator>(),
+        };
+        // Changes made together end in the same second; their names go on in the order of the changes.
+        applied
+            .sort_unstable_by(|(name, at), (other, other_at)| (at, name).cmp(&(other_at, other)));
+        let last = applied.last().cloned();
+        let is_applied = |name: &String| applied.iter().any(|(other, _)| other == name);
+        let missing = known.iter().filter(|name| !is_applied(name)).cloned();
+        Self {
+            missing: missing.collect(),
+            last: last.map(|(name, at)| {
+                let millis = at.saturating_mul(1000);
+                (name, Timestamp::from_millis(millis))
+            }),
+            unknown: applied
+                .into_iter()
+                .map(|(name, _)| name)
+                .filter(|name| !known.contains(name))
+                .collect(),
+        }
+    }
+}
+
+/// Reads how a database stands.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`] when the database does not answer.
-pub async fn is_current(connection: &Connection, schema: Schema) -> Result<bool, StoreError> {
-    let (table, wanted) = match schema {
-        Schema::Platform => ("platform_migrations", names::<PlatformMigrator>()),
-        Schema::Tenant => ("tenant_migrations", names::<TenantMigrator>()),
+/// [`StoreError`] when the database does not answer, or does not let us read.
+pub async fn state(connection: &Connection, schema: Schema) -> Result<SchemaState, StoreError> {
+    let table = match schema {
+        Schema::Platform => "platform_migrations",
+        Schema::Tenant => "tenant_migrations",
     };
     let query = Statement::from_string(
         connection.sea_backend(),
-        format!("SELECT version FROM {table}"),
+        format!("SELECT version, applied_at FROM {table}"),
     );
-    let rows = connection
+    let applied = connection
         .within("schema", async {
-            Ok::<_, StoreError>(connection.pool.current().query_all_raw(query).await?)
+            let rows = match connection.pool.current().query_all_raw(query).await {
+                Err(error) if is_absence_of_table(&error) => Vec::new(),
+                rows => rows?,
+            };
+            rows.iter()
+                .map(|row| Ok((row.try_get("", "version")?, row.try_get("", "applied_at")?)))
+                .collect::<Result<Vec<(String, i64)>, StoreError>>()
         })
-        .await;
-    match rows {
-        Ok(rows) => {
-            let applied: Vec<String> = rows
-                .iter()
-                .filter_map(|row| row.try_get("", "version").ok())
-                .collect();
-            Ok(wanted.iter().all(|name| applied.contains(name)))
-        }
-        // The table is not there yet: nothing has been applied.
-        Err(StoreError::Failed(_)) => Ok(false),
-        Err(error) => Err(error),
-    }
+        .await?;
+    Ok(SchemaState::of(schema, applied))
+}
+
+/// Whether every change of this version has been applied.
+///
+/// # Errors
+/// As [`state`].
+pub async fn is_current(connection: &Connection, schema: Schema) -> Result<bool, StoreError> {
+    Ok(state(connection, schema).await?.is_current())
+}
+
+/// Whether a question failed because its table is not there yet. PostgreSQL and MySQL have a code for that, SQLite a text.
+fn is_absence_of_table(error: &DbErr) -> bool {
+    let DbErr::Query(RuntimeErr::SqlxError(cause)) = error else {
+        return false;
+    };
+    cause.as_database_error().is_some_and(|error| {
+        matches!(error.code().as_deref(), Some("42P01" | "42S02"))
+            || error.message().starts_with("no such table")
+    })
 }
 
 fn names<M: MigratorTrait>() -> Vec<String> {
@@ -131,19 +211,25 @@ fn names<M: MigratorTrait>() -> Vec<String> {
 }
 
 /// SQLite's write lock is held already; the other two get one of their own until the transaction or the caller ends it.
-async fn lock(transaction: &DatabaseTransaction, backend: Backend) -> Result<(), StoreError> {
-    match backend {
+async fn lock(
+    transaction: &DatabaseTransaction,
+    connection: &Connection,
+) -> Result<(), StoreError> {
+    match connection.backend {
         Backend::Sqlite => {}
         Backend::Postgres => {
-            // Waiting for the lock is a statement, and a change of the schema may be a long one: the bound that suits
-            // registrations does not suit these.
+            // A change may work for long, but it waits for a table no longer than anybody else does: whoever comes behind
+            // it in that line waits too.
+            let wait = connection.statement_timeout.as_millis();
             let sql = format!(
-                "SET LOCAL statement_timeout = '{LOCK_SECONDS}s'; SELECT pg_advisory_xact_lock({LOCK_NUMBER})"
+                "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '{LOCK_SECONDS}s';
+                 SELECT pg_advisory_xact_lock({LOCK_NUMBER});
+                 SET LOCAL lock_timeout = {wait}; SET LOCAL statement_timeout = '{CHANGE_SECONDS}s'"
             );
             transaction.execute_unprepared(&sql).await?;
         }
         Backend::Mysql => {
-            let sql = format!("SELECT GET_LOCK('{LOCK_NAME}', {LOCK_SECONDS}) AS granted");
+            let sql = format!("SELECT GET_LOCK({LOCK_NAME}, {LOCK_SECONDS}) AS granted");
             let query = Statement::from_string(DbBackend::MySql, sql);
             let row = transaction.query_one_raw(query).await?;
             let granted: Option<i64> = match row {

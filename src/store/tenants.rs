@@ -33,7 +33,7 @@ pub enum TenantState {
 }
 
 impl TenantState {
-    const fn as_i16(self) -> i16 {
+    pub(super) const fn as_i16(self) -> i16 {
         match self {
             Self::Active => 0,
             Self::Suspended => 1,
@@ -673,17 +673,26 @@ fn to_row(record: &TenantRecord) -> Result<tenant::Model, StoreError> {
     })
 }
 
+/// The placement that three columns of `tenants` tell.
+pub(super) fn placement_of(
+    kind: i16,
+    database: Option<String>,
+    url_sealed: Option<Vec<u8>>,
+) -> Result<Placement, StoreError> {
+    match (kind, database, url_sealed) {
+        (OWN, None, None) => Ok(Placement::OwnFile),
+        (OWN, None, Some(sealed)) => Ok(Placement::OwnUrl(sealed)),
+        (SHARED, Some(name), None) => Ok(Placement::Shared(name)),
+        _ => Err(StoreError::Corrupt("tenants.placement")),
+    }
+}
+
 fn to_record(row: tenant::Model, hosts: Vec<HostName>) -> Result<TenantRecord, StoreError> {
-    let placement = match (
+    let placement = placement_of(
         row.placement_kind,
         row.placement_database,
         row.placement_url_sealed,
-    ) {
-        (OWN, None, None) => Placement::OwnFile,
-        (OWN, None, Some(sealed)) => Placement::OwnUrl(sealed),
-        (SHARED, Some(name), None) => Placement::Shared(name),
-        _ => return Err(StoreError::Corrupt("tenants.placement")),
-    };
+    )?;
     Ok(TenantRecord {
         id: TenantId::from_i64(row.id),
         key: TenantKey::parse(&row.key).ok_or(StoreError::Corrupt("tenants.key"))?,

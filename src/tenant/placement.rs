@@ -16,11 +16,12 @@ use crate::domain::ids::TenantId;
 use crate::domain::master_key::MasterKey;
 use crate::store::connection::{Connect, Connection, PoolBounds, PoolWatch, open};
 use crate::store::error::StoreError;
-use crate::store::schema::{Schema, migrate};
+use crate::store::placements::{own_file, unseal_url};
+use crate::store::schema::{Schema, is_current, migrate};
 use crate::store::settings::{DatabaseSettings, DatabaseUrl, SharedDatabaseSettings};
 use crate::store::share::DatabaseShare;
 use crate::store::tenant_db::TenantDb;
-use crate::store::tenants::{Placement, url_context};
+use crate::store::tenants::Placement;
 use crate::telemetry::metrics::Metrics;
 
 /// How tenants' databases are found and opened.
@@ -76,7 +77,8 @@ impl Databases {
         }
     }
 
-    /// Opens a tenant's database on this thread and brings its schema up to date.
+    /// Opens a tenant's database on this thread. One of its own is brought up to date; one that others share must be so, for
+    /// its change is theirs too and not this launch's to make (docs/decisions/0042-migrations-are-a-command.md).
     pub(super) async fn open(
         &self,
         tenant: TenantId,
@@ -86,7 +88,7 @@ impl Databases {
             Placement::Shared(name) => (self.open_shared(name).await?, true),
             Placement::OwnFile => (self.open_own(tenant, &self.file_of(tenant)?).await?, false),
             Placement::OwnUrl(sealed) => {
-                let url = self.unseal(tenant, sealed)?;
+                let url = unseal_url(&self.master_key, tenant, sealed)?;
                 (self.open_own(tenant, &url).await?, false)
             }
         };
@@ -114,6 +116,15 @@ impl Databases {
         let connection = self
             .open_url(&settings.url, settings.pool_size, None)
             .await?;
+        match is_current(&connection, Schema::Tenant).await {
+            Ok(true) => {}
+            verdict => {
+                connection.close().await;
+                verdict?;
+                let text = "its schema is behind this version: run `enroll migrate`";
+                return Err(StoreError::Unavailable(text.into()));
+            }
+        }
         let watch = connection.watch();
         self.shared_watches
             .lock()
@@ -141,6 +152,10 @@ impl Databases {
     ) -> Result<Connection, StoreError> {
         let size = self.own.own_pool_size;
         let connection = self.open_url(url, size, Some(tenant)).await?;
+        if let Err(error) = migrate(&connection, Schema::Tenant).await {
+            connection.close().await;
+            return Err(error);
+        }
         // What the look at the schema read is not what calls will read.
         connection.rest().await?;
         Ok(connection)
@@ -153,7 +168,7 @@ impl Databases {
         only_tenant: Option<TenantId>,
     ) -> Result<Connection, StoreError> {
         let bounds = PoolBounds::new(&self.own, size);
-        let connection = open(
+        open(
             url,
             bounds,
             Connect::AtOnce,
@@ -161,27 +176,12 @@ impl Databases {
             self.clock.clone(),
             self.metrics.clone(),
         )
-        .await?;
-        migrate(&connection, Schema::Tenant).await?;
-        Ok(connection)
+        .await
     }
 
-    /// The file is named by the tenant's number, which no client chooses.
     fn file_of(&self, tenant: TenantId) -> Result<DatabaseUrl, StoreError> {
         std::fs::create_dir_all(&self.folder)
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let file = self.folder.join(format!("{tenant}.db"));
-        Ok(DatabaseUrl::sqlite_file(&file))
-    }
-
-    fn unseal(&self, tenant: TenantId, sealed: &[u8]) -> Result<DatabaseUrl, StoreError> {
-        let corrupt = StoreError::Corrupt("tenants.placement_url_sealed");
-        let Ok(plain) = self.master_key.open(&url_context(tenant), sealed) else {
-            return Err(corrupt);
-        };
-        let Ok(text) = std::str::from_utf8(&plain) else {
-            return Err(corrupt);
-        };
-        DatabaseUrl::parse(text).map_err(|_| corrupt)
+        Ok(DatabaseUrl::sqlite_file(&own_file(&self.folder, tenant)))
     }
 }

@@ -35,15 +35,15 @@ impl MigrationTrait for Migration {
                     .take(),
             )
             .await?;
-        manager
-            .create_index(
-                Index::create()
-                    .name("ix_tenants_revision")
-                    .table("tenants")
-                    .col("revision")
-                    .take(),
-            )
-            .await?;
+        table::create_index(
+            manager,
+            Index::create()
+                .name("ix_tenants_revision")
+                .table("tenants")
+                .col("revision")
+                .take(),
+        )
+        .await?;
         manager
             .create_table(
                 table::create(manager, "tenant_hosts")
@@ -52,15 +52,15 @@ impl MigrationTrait for Migration {
                     .take(),
             )
             .await?;
-        manager
-            .create_index(
-                Index::create()
-                    .name("ix_tenant_hosts_tenant_id")
-                    .table("tenant_hosts")
-                    .col("tenant_id")
-                    .take(),
-            )
-            .await?;
+        table::create_index(
+            manager,
+            Index::create()
+                .name("ix_tenant_hosts_tenant_id")
+                .table("tenant_hosts")
+                .col("tenant_id")
+                .take(),
+        )
+        .await?;
         manager
             .create_table(
                 table::create(manager, "tenant_settings")
@@ -129,6 +129,8 @@ impl MigrationTrait for Migration {
                     .into_table("platform_revision")
                     .columns(["id", "value"])
                     .values_panic([1.into(), 0_i64.into()])
+                    // It may be there from a run that broke off.
+                    .on_conflict(OnConflict::column("id").do_nothing_on(["id"]).to_owned())
                     .take(),
             )
             .await

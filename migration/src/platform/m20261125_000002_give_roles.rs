@@ -24,15 +24,15 @@ impl MigrationTrait for Migration {
             [role, optional_number("tenant_id")],
         )
         .await?;
-        manager
-            .create_index(
-                Index::create()
-                    .name("ix_audit_entries_tenant_id")
-                    .table("audit_entries")
-                    .col("tenant_id")
-                    .col("id")
-                    .take(),
-            )
-            .await
+        table::create_index(
+            manager,
+            Index::create()
+                .name("ix_audit_entries_tenant_id")
+                .table("audit_entries")
+                .col("tenant_id")
+                .col("id")
+                .take(),
+        )
+        .await
     }
 }

@@ -38,15 +38,15 @@ impl MigrationTrait for Migration {
             .create_table(table.primary_key(&mut key.clone()).take())
             .await?;
         // What is too old is found without reading the rest.
-        manager
-            .create_index(
-                Index::create()
-                    .name("ix_usage_counts_starts_at")
-                    .table("usage_counts")
-                    .col("step")
-                    .col("starts_at")
-                    .take(),
-            )
-            .await
+        table::create_index(
+            manager,
+            Index::create()
+                .name("ix_usage_counts_starts_at")
+                .table("usage_counts")
+                .col("step")
+                .col("starts_at")
+                .take(),
+        )
+        .await
     }
 }

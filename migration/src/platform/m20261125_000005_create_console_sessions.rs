@@ -21,14 +21,14 @@ impl MigrationTrait for Migration {
                     .take(),
             )
             .await?;
-        manager
-            .create_index(
-                Index::create()
-                    .name("ix_console_sessions_expires_at")
-                    .table("console_sessions")
-                    .col("expires_at")
-                    .take(),
-            )
-            .await
+        table::create_index(
+            manager,
+            Index::create()
+                .name("ix_console_sessions_expires_at")
+                .table("console_sessions")
+                .col("expires_at")
+                .take(),
+        )
+        .await
     }
 }

@@ -14,16 +14,16 @@ impl MigrationTrait for Migration {
         table::compare_by_bytes(manager, "tenants", "key", 63).await?;
         table::compare_by_bytes(manager, "tenants", "name", 200).await?;
         for (name, column) in [("ix_tenants_state", "state"), ("ix_tenants_name", "name")] {
-            manager
-                .create_index(
-                    Index::create()
-                        .name(name)
-                        .table("tenants")
-                        .col(column)
-                        .col("id")
-                        .take(),
-                )
-                .await?;
+            table::create_index(
+                manager,
+                Index::create()
+                    .name(name)
+                    .table("tenants")
+                    .col(column)
+                    .col("id")
+                    .take(),
+            )
+            .await?;
         }
         Ok(())
     }

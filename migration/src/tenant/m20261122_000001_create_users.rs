@@ -45,17 +45,17 @@ async fn create_users(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         ("uq_users_username", "username"),
         ("uq_users_skeleton", "skeleton"),
     ] {
-        manager
-            .create_index(
-                Index::create()
-                    .name(name)
-                    .table("users")
-                    .col("tenant_id")
-                    .col(column)
-                    .unique()
-                    .take(),
-            )
-            .await?;
+        table::create_index(
+            manager,
+            Index::create()
+                .name(name)
+                .table("users")
+                .col("tenant_id")
+                .col(column)
+                .unique()
+                .take(),
+        )
+        .await?;
     }
     Ok(())
 }
@@ -79,17 +79,17 @@ async fn create_invite_codes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .take(),
         )
         .await?;
-    manager
-        .create_index(
-            Index::create()
-                .name("uq_invite_codes_code")
-                .table("invite_codes")
-                .col("tenant_id")
-                .col("code")
-                .unique()
-                .take(),
-        )
-        .await
+    table::create_index(
+        manager,
+        Index::create()
+            .name("uq_invite_codes_code")
+            .table("invite_codes")
+            .col("tenant_id")
+            .col("code")
+            .unique()
+            .take(),
+    )
+    .await
 }
 
 async fn create_refresh_tokens(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
@@ -110,16 +110,16 @@ async fn create_refresh_tokens(manager: &SchemaManager<'_>) -> Result<(), DbErr>
         ("ix_refresh_tokens_user_id", "user_id"),
         ("ix_refresh_tokens_expires_at", "expires_at"),
     ] {
-        manager
-            .create_index(
-                Index::create()
-                    .name(name)
-                    .table("refresh_tokens")
-                    .col("tenant_id")
-                    .col(column)
-                    .take(),
-            )
-            .await?;
+        table::create_index(
+            manager,
+            Index::create()
+                .name(name)
+                .table("refresh_tokens")
+                .col("tenant_id")
+                .col(column)
+                .take(),
+        )
+        .await?;
     }
     Ok(())
 }
@@ -144,14 +144,14 @@ async fn create_saved_answers(manager: &SchemaManager<'_>) -> Result<(), DbErr> 
                 .take(),
         )
         .await?;
-    manager
-        .create_index(
-            Index::create()
-                .name("ix_saved_answers_expires_at")
-                .table("saved_answers")
-                .col("tenant_id")
-                .col("expires_at")
-                .take(),
-        )
-        .await
+    table::create_index(
+        manager,
+        Index::create()
+            .name("ix_saved_answers_expires_at")
+            .table("saved_answers")
+            .col("tenant_id")
+            .col("expires_at")
+            .take(),
+    )
+    .await
 }

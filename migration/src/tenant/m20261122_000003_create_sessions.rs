@@ -12,7 +12,7 @@ pub(crate) struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager
-            .drop_table(Table::drop().table("refresh_tokens").take())
+            .drop_table(Table::drop().table("refresh_tokens").if_exists().take())
             .await?;
         manager
             .create_table(
@@ -32,16 +32,16 @@ impl MigrationTrait for Migration {
                     .take(),
             )
             .await?;
-        manager
-            .create_index(table::index("ix_sessions_user_id", "sessions", "user_id"))
-            .await?;
-        manager
-            .create_index(table::index(
-                "ix_sessions_expires_at",
-                "sessions",
-                "expires_at",
-            ))
-            .await?;
+        table::create_index(
+            manager,
+            table::index("ix_sessions_user_id", "sessions", "user_id"),
+        )
+        .await?;
+        table::create_index(
+            manager,
+            table::index("ix_sessions_expires_at", "sessions", "expires_at"),
+        )
+        .await?;
         table::protect(manager, "sessions").await
     }
 }

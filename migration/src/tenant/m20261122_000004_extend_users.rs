@@ -18,12 +18,12 @@ impl MigrationTrait for Migration {
             optional_text("refuse_message", 255),
         ];
         table::add_columns(manager, "users", columns).await?;
-        manager
-            .create_index(
-                table::index("uq_users_phone", "users", "phone")
-                    .unique()
-                    .take(),
-            )
-            .await
+        table::create_index(
+            manager,
+            table::index("uq_users_phone", "users", "phone")
+                .unique()
+                .take(),
+        )
+        .await
     }
 }

@@ -42,7 +42,7 @@ impl MigrationTrait for Migration {
                 .take(),
             table::index("ix_identities_union_id", "identities", "union_id"),
         ] {
-            manager.create_index(index).await?;
+            table::create_index(manager, index).await?;
         }
         manager
             .create_table(

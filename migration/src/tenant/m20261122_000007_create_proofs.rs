@@ -53,9 +53,7 @@ impl MigrationTrait for Migration {
             ("ix_sms_codes_expires_at", "sms_codes"),
             ("ix_spent_codes_expires_at", "spent_codes"),
         ] {
-            manager
-                .create_index(table::index(name, table, "expires_at"))
-                .await?;
+            table::create_index(manager, table::index(name, table, "expires_at")).await?;
             table::protect(manager, table).await?;
         }
         Ok(())

@@ -27,13 +27,11 @@ impl MigrationTrait for Migration {
                     .take(),
             )
             .await?;
-        manager
-            .create_index(table::index(
-                "ix_counters_expires_at",
-                "counters",
-                "expires_at",
-            ))
-            .await?;
+        table::create_index(
+            manager,
+            table::index("ix_counters_expires_at", "counters", "expires_at"),
+        )
+        .await?;
         table::protect(manager, "counters").await
     }
 }

@@ -10,8 +10,10 @@ pub(crate) struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .create_index(table::index("ix_union_ids_user_id", "union_ids", "user_id"))
-            .await
+        table::create_index(
+            manager,
+            table::index("ix_union_ids_user_id", "union_ids", "user_id"),
+        )
+        .await
     }
 }

@@ -16,9 +16,7 @@ impl MigrationTrait for Migration {
         table::add_columns(manager, "invite_codes", columns).await?;
         // Two codes without a batch do not meet here: null equals nothing.
         let batch = table::index("uq_invite_codes_batch", "invite_codes", "batch");
-        manager
-            .create_index(batch.clone().col("batch_position").unique().take())
-            .await?;
+        table::create_index(manager, batch.clone().col("batch_position").unique().take()).await?;
         // SQLite measures no text.
         if manager.get_database_backend() != DbBackend::Sqlite {
             let note = Table::alter()
@@ -33,6 +31,6 @@ impl MigrationTrait for Migration {
         if manager.get_database_backend() != DbBackend::MySql {
             invite.and_where(Expr::col("invite_id").is_not_null());
         }
-        manager.create_index(invite).await
+        table::create_index(manager, invite).await
     }
 }

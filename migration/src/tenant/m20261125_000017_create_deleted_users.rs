@@ -30,10 +30,10 @@ impl MigrationTrait for Migration {
             ("ix_deleted_users_skeleton", "skeleton"),
         ] {
             let mut index = table::index(name, "deleted_users", column);
-            manager.create_index(index.col("purge_at").take()).await?;
+            table::create_index(manager, index.col("purge_at").take()).await?;
         }
         let by_time = table::index("ix_deleted_users_purge_at", "deleted_users", "purge_at");
-        manager.create_index(by_time).await?;
+        table::create_index(manager, by_time).await?;
         table::protect(manager, "deleted_users").await
     }
 }

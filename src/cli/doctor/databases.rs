@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::findings::Findings;
+use crate::app::platform_url;
 use crate::clock::{Clock, Entropy};
 use crate::settings::Settings;
 use crate::store::connection::{Connect, Connection, PoolBounds, open};
@@ -30,8 +31,7 @@ pub(super) async fn look(
     findings: &mut Findings,
 ) -> Option<PlatformDb> {
     let mut needs = Needs::default();
-    let default = || DatabaseUrl::sqlite_file(&settings.data.dir.join("platform.db"));
-    let platform_url = settings.platform.url.clone().unwrap_or_else(default);
+    let platform_url = platform_url(settings);
     if let Some(file) = missing_file(&platform_url) {
         let text = format!("the platform database: there is no file {file}");
         findings.error(CHECK, text, "run `enroll migrate`");

@@ -18,11 +18,12 @@ use crate::provider::CaptchaAccount;
 use crate::settings::Settings;
 use crate::store::connection::{Connect, PoolBounds, open};
 use crate::store::error::StoreError;
+use crate::store::placements::{own_file, unseal_url};
 use crate::store::platform_db::PlatformDb;
 use crate::store::schema::Schema;
 use crate::store::settings::DatabaseUrl;
 use crate::store::signing_keys::key_context;
-use crate::store::tenants::{Placement, TenantFilter, TenantRecord, TenantState, url_context};
+use crate::store::tenants::{Placement, TenantFilter, TenantRecord, TenantState};
 use crate::telemetry::Metrics;
 
 /// Tenants whose secrets are tried. What is wrong with the master key shows at the first.
@@ -212,12 +213,7 @@ impl Look<'_> {
             }
             Placement::OwnFile => {
                 self.seen.own_files += 1;
-                let file = self
-                    .settings
-                    .data
-                    .dir
-                    .join("tenants")
-                    .join(format!("{}.db", tenant.id));
+                let file = own_file(&self.settings.tenants_folder(), tenant.id);
                 if super::machine::others_may_read(&file) == Some(true) {
                     self.loose_files
                         .add(tenant, &format!(": {}", file.display()));
@@ -228,15 +224,12 @@ impl Look<'_> {
                 let Some(master) = self.master_key else {
                     return;
                 };
-                let opened = master.open(&url_context(tenant.id), sealed).ok();
-                let url = opened
-                    .and_then(|plain| DatabaseUrl::parse(std::str::from_utf8(&plain).ok()?).ok());
-                match url {
-                    Some(url) => {
+                match unseal_url(master, tenant.id, sealed) {
+                    Ok(url) => {
                         self.databases
                             .push((tenant.key.as_str().to_owned(), tenant.id, url))
                     }
-                    None => self.closed_urls.add(tenant, ""),
+                    Err(_) => self.closed_urls.add(tenant, ""),
                 }
             }
         }

@@ -31,6 +31,7 @@ mod lifecycle;
 mod limits;
 mod login;
 mod members;
+mod migrations;
 mod mini_program;
 mod moving;
 mod naming;

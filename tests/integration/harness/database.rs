@@ -1,6 +1,7 @@
 //! A fresh database for each test, on each of the three kinds.
 
 use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
@@ -90,7 +91,7 @@ pub(crate) struct TestDatabase {
     name: String,
     url: String,
     /// Holds the file of an SQLite database.
-    _folder: Option<TempDir>,
+    folder: Option<TempDir>,
 }
 
 impl TestDatabase {
@@ -109,7 +110,7 @@ impl TestDatabase {
                     backend,
                     name,
                     url,
-                    _folder: Some(folder),
+                    folder: Some(folder),
                 }
             }
             Backend::Postgres | Backend::Mysql => {
@@ -121,7 +122,7 @@ impl TestDatabase {
                     backend,
                     name,
                     url,
-                    _folder: None,
+                    folder: None,
                 }
             }
         }
@@ -130,6 +131,12 @@ impl TestDatabase {
     /// The URL by which its owner connects.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Its file, if it is an SQLite database.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        let folder = self.folder.as_ref()?;
+        Some(folder.path().join(&self.name))
     }
 
     /// The kind of database.

@@ -207,6 +207,11 @@ impl Server {
         run(&self.options, &settings_file(&self.folder), arguments).await
     }
 
+    /// The file of its settings.
+    pub(crate) fn settings_file(&self) -> PathBuf {
+        settings_file(&self.folder)
+    }
+
     /// The process id.
     pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
