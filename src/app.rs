@@ -284,6 +284,7 @@ impl App {
                 // A handler's own deadlines come first; this one is for what has none.
                 Duration::from_millis(http.request_timeout_ms.max(http.body_timeout_ms))
                     + GUARD_MARGIN,
+                http.trusted_proxies.clone(),
                 clock.clone(),
                 entropy,
                 metrics.clone(),

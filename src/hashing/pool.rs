@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
+use tracing::Instrument;
 
 use super::bcrypt::{self, BcryptHash};
 use super::engine::{self, Engine, EngineError, PasswordHash, Verified};
@@ -21,7 +22,7 @@ use super::queue::{Answer, Bounds, Claim, Customer, Job, NotQueued, Queue, Task}
 use super::settings::{EngineSetting, HashingSettings};
 use crate::clock::{Clock, Entropy};
 use crate::domain::ids::TenantId;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, TRACE};
 
 /// The shortest wait that a refused caller is advised.
 const MIN_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -328,7 +329,9 @@ impl Shared {
         task: impl FnOnce(Answer<T>) -> Task,
     ) -> Result<T, HashRefusal> {
         let waiting = self.wait_for(customer, password, deadline, turns, task);
-        let done = waiting.await;
+        let done = waiting
+            .instrument(tracing::trace_span!(target: TRACE, "hash"))
+            .await;
         self.counted(done)
     }
 

@@ -14,19 +14,22 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpResponse};
 use futures_util::FutureExt;
+use ipnet::IpNet;
 use tracing::Instrument;
+use tracing::field::Empty;
 
 use super::answer::refuse;
 use super::cors::AllowedOrigin;
 use super::error_document::Refusal;
 use super::language::choose;
+use super::requester::is_trusted;
 use super::routes::label;
 use super::site::languages;
 use crate::clock::{Clock, Entropy};
 use crate::domain::dialect::Dialect;
 use crate::domain::language::Language;
 use crate::session::error::CallError;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, traces};
 
 /// What the guard of one listener works with.
 #[derive(Clone)]
@@ -35,6 +38,8 @@ pub struct Guard {
     listener: &'static str,
     most: usize,
     timeout: Duration,
+    /// Who may say to which trace a request belongs.
+    trusted_proxies: Vec<IpNet>,
     clock: Clock,
     metrics: Metrics,
     /// Where the request ids begin; drawn at the start.
@@ -60,12 +65,14 @@ impl Drop for AtWork {
 }
 
 impl Guard {
-    /// A guard that lets `most` requests work at one time, each for at most `timeout`.
+    /// A guard that lets `most` requests work at one time, each for at most `timeout`; of `trusted_proxies` it believes to
+    /// which trace a request belongs.
     #[must_use]
     pub fn new(
         listener: &'static str,
         most: usize,
         timeout: Duration,
+        trusted_proxies: Vec<IpNet>,
         clock: Clock,
         entropy: Entropy,
         metrics: Metrics,
@@ -74,6 +81,7 @@ impl Guard {
             listener,
             most,
             timeout,
+            trusted_proxies,
             clock,
             metrics,
             first_id: u64::from_be_bytes(entropy.bytes().unwrap_or_default()),
@@ -116,6 +124,17 @@ impl Guard {
         origin.mark(headers);
     }
 
+    /// What a trusted proxy says about the trace of a request. From anybody else it would let strangers choose what is traced.
+    fn traceparent<'a>(&self, request: &'a ServiceRequest) -> Option<&'a str> {
+        let peer = request.peer_addr()?.ip();
+        if !is_trusted(peer, &self.trusted_proxies) {
+            return None;
+        }
+        let mut lines = request.headers().get_all("traceparent");
+        let line = lines.next()?.to_str().ok();
+        line.filter(|_| lines.next().is_none())
+    }
+
     /// A name that no other request of this listener has, and hardly any of another process: no secret, so one draw at
     /// the start is enough. An odd factor visits every number once.
     fn request_id(&self) -> String {
@@ -141,11 +160,12 @@ pub(super) async fn guard(
     let method = method_label(request.method().as_str());
     let languages = languages(request.headers());
     let id = guard.request_id();
-    let span = tracing::info_span!("request", id, method);
+    let span = tracing::info_span!("request", id, method, trace_id = Empty);
+    traces::begin(&span, guard.traceparent(&request));
     let origin = AllowedOrigin::default();
     request.extensions_mut().insert(origin.clone());
     let outcome = match guard.enter() {
-        Some(_at_work) => run(&guard, request, next).instrument(span).await,
+        Some(_at_work) => run(&guard, request, next).instrument(span.clone()).await,
         None => {
             guard.metrics.admission_refusal("in_flight_process");
             Err(Refusal::TooManyInFlight)
@@ -156,6 +176,7 @@ pub(super) async fn guard(
         guard
             .metrics
             .http_request(guard.listener, route, method, status.as_u16(), seconds);
+        traces::answered(&span, method, route, status.as_u16());
     };
     match outcome {
         Ok(mut response) => {

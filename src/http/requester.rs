@@ -22,7 +22,6 @@ pub fn requester_address<'a>(
     forwarded_for: impl Iterator<Item = &'a str>,
     trusted: &[IpNet],
 ) -> IpAddr {
-    let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
     let mut nearest = peer.to_canonical();
     let lines: Vec<&str> = forwarded_for.collect();
     for hop in lines
@@ -31,7 +30,7 @@ pub fn requester_address<'a>(
         .flat_map(|line| line.rsplit(','))
         .take(MAX_HOPS)
     {
-        if !is_trusted(&nearest) {
+        if !is_trusted(nearest, trusted) {
             break;
         }
         match read_hop(hop.trim()) {
@@ -40,6 +39,13 @@ pub fn requester_address<'a>(
         }
     }
     nearest
+}
+
+/// Whether an address is that of a configured proxy.
+#[must_use]
+pub fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    let address = address.to_canonical();
+    trusted.iter().any(|net| net.contains(&address))
 }
 
 /// An address, bare or in brackets, with or without a port (some proxies write one).

@@ -18,6 +18,7 @@ use crate::domain::language::Language;
 use crate::domain::tenant_settings::SitePlatform;
 use crate::session::error::CallError;
 use crate::store::tenants::TenantState;
+use crate::telemetry::traces;
 use crate::tenant::directory::Directory;
 use crate::tenant::error::TenantError;
 use crate::tenant::names::Tenant;
@@ -140,9 +141,11 @@ impl Site {
             (None, None) => None,
         };
         // Suspended and deleted tenants look like unknown ones.
-        tenant
+        let tenant = tenant
             .filter(|tenant| tenant.record.state == TenantState::Active)
-            .ok_or(Refusal::TenantNotFound)
+            .ok_or(Refusal::TenantNotFound)?;
+        traces::of_tenant(tenant.record.key.as_str());
+        Ok(tenant)
     }
 }
 

@@ -34,6 +34,8 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tracing::Instrument;
+
 pub use self::captcha::{CaptchaAccount, CaptchaVerdict};
 pub use self::error::ProviderError;
 pub use self::sms::SmsAccount;
@@ -45,6 +47,7 @@ use self::error::CallError;
 use self::settings::ProviderSettings;
 use crate::clock::Clock;
 use crate::pressure::Resource;
+use crate::telemetry::TRACE;
 use crate::telemetry::metrics::Metrics;
 
 /// The providers there are; each is a label of the metrics and has a breaker and a bulkhead at every tenant.
@@ -198,7 +201,9 @@ impl TenantProviders {
             }
         };
         let deadline = Duration::from_millis(settings.timeout_ms);
+        let span = tracing::trace_span!(target: TRACE, "provider", provider = provider.name());
         let outcome = tokio::time::timeout(deadline, work)
+            .instrument(span)
             .await
             .unwrap_or_else(|_| Err(CallError::broken("no whole answer in time")));
         let now = clock.monotonic();

@@ -10,6 +10,7 @@ use sea_orm::{
 };
 use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use tracing::Instrument;
 
 use super::error::{DuplicateOf, OfStore, StoreError};
 use super::group_commit::{GroupCommit, Undo};
@@ -19,6 +20,7 @@ use super::settings::{Backend, DatabaseSettings, DatabaseUrl};
 use super::share::DatabaseShare;
 use crate::clock::{Clock, Entropy};
 use crate::domain::ids::TenantId;
+use crate::telemetry::TRACE;
 use crate::telemetry::metrics::Metrics;
 
 /// How a pool of connections behaves.
@@ -243,6 +245,15 @@ impl Connection {
         operation: &'static str,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
+        let span = tracing::trace_span!(target: TRACE, "query", operation);
+        self.bounded(operation, work).instrument(span).await
+    }
+
+    async fn bounded<T, E: OfStore>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         // Boxed: a transaction's future is large, and would be copied into every future around it.
         let work = Box::pin(work);
         let _at_work = match &self.share {
@@ -324,7 +335,8 @@ impl Connection {
         work: impl AsyncFn(&DatabaseTransaction) -> Result<T, E>,
         undo: Undo,
     ) -> Result<T, E> {
-        self.within(operation, async {
+        let span = tracing::trace_span!(target: TRACE, "transaction", operation);
+        let work = async {
             let mut attempt = 0;
             loop {
                 attempt += 1;
@@ -344,8 +356,8 @@ impl Connection {
                 let pause = u64::from(random) * 20 * u64::from(attempt);
                 tokio::time::sleep(Duration::from_micros(pause)).await;
             }
-        })
-        .await
+        };
+        self.bounded(operation, work).instrument(span).await
     }
 
     /// Begins a transaction that means to write.

@@ -18,6 +18,7 @@ use prometheus::{
 };
 
 use super::history::Figures;
+use super::traces;
 use super::tracing::dropped_lines;
 
 /// The tenant label of every tenant beyond the cap.
@@ -132,6 +133,8 @@ struct Series {
     oldest_signing_key: IntGaugeVec,
     synced: IntGauge,
     log_lines_dropped: IntCounter,
+    trace_spans: IntCounterVec,
+    counting_spans: Mutex<()>,
     /// How many dropped lines `log_lines_dropped` already holds; the log itself counts for the
     /// whole process.
     dropped_lines_seen: AtomicU64,
@@ -344,6 +347,12 @@ impl Metrics {
                 "tenants_synced_timestamp_seconds",
                 "When changes of tenants were last taken in, in seconds since the Unix epoch.",
             )?,
+            trace_spans: build.counters(
+                "trace_spans_total",
+                "Spans of traces by what became of them.",
+                &["outcome"],
+            )?,
+            counting_spans: Mutex::default(),
             log_lines_dropped: build.counter(
                 "log_lines_dropped_total",
                 "Log lines lost because standard error was full or closed.",
@@ -369,7 +378,19 @@ impl Metrics {
         self.series
             .log_lines_dropped
             .inc_by(dropped.saturating_sub(seen));
+        self.count_spans();
         TextEncoder::new().encode_to_string(&self.series.registry.gather())
+    }
+
+    /// Brings the counters to what the whole process has counted.
+    fn count_spans(&self) {
+        // Two at once would add the same twice.
+        let alone = self.series.counting_spans.lock();
+        let _alone = alone.unwrap_or_else(PoisonError::into_inner);
+        for (outcome, count) in traces::spans() {
+            let counter = self.series.trace_spans.with_label_values(&[outcome]);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
     }
 
     /// The figures that the console shows.

@@ -1,4 +1,4 @@
-//! Settings of logs and metrics.
+//! Settings of logs, metrics and traces.
 //!
 //! Values, units and reasons stand in `config/default.toml`, the only source of defaults.
 
@@ -21,9 +21,31 @@ pub struct TelemetrySettings {
     pub usage_hours_days: u32,
     /// Days for which it is kept by the day.
     pub usage_days: u32,
+    /// Where a collector takes traces, without the path. Empty: none are made.
+    pub otlp_endpoint: String,
+    /// Requests traced of a million.
+    pub trace_ppm: u32,
+    /// Most spans that may wait to be sent.
+    pub trace_queue: usize,
+    /// Milliseconds for one message to the collector.
+    pub trace_timeout_ms: u64,
 }
 
 impl TelemetrySettings {
+    /// The address to which traces are posted, if there is a collector and its address can stand.
+    pub(super) fn collector(&self) -> Option<String> {
+        let address = reqwest::Url::parse(&self.otlp_endpoint).ok()?;
+        let is_plain = matches!(address.scheme(), "http" | "https")
+            && address.has_host()
+            // A secret in an address comes into messages of errors.
+            && address.username().is_empty()
+            && address.password().is_none()
+            && address.query().is_none()
+            && address.fragment().is_none();
+        let base = self.otlp_endpoint.trim_end_matches('/');
+        is_plain.then(|| format!("{base}/v1/traces"))
+    }
+
     /// Every value out of its range, by key within the section.
     #[must_use]
     pub fn check(&self) -> Vec<(&'static str, &'static str)> {
@@ -48,6 +70,26 @@ impl TelemetrySettings {
                 "usage_days",
                 (1..=4000).contains(&self.usage_days),
                 "must be 1 to 4000",
+            ),
+            (
+                "otlp_endpoint",
+                self.otlp_endpoint.is_empty() || self.collector().is_some(),
+                "must be http or https and a host, without user, password and query",
+            ),
+            (
+                "trace_ppm",
+                self.trace_ppm <= 1_000_000,
+                "must be 0 to 1000000",
+            ),
+            (
+                "trace_queue",
+                (1..=1_000_000).contains(&self.trace_queue),
+                "must be 1 to 1000000",
+            ),
+            (
+                "trace_timeout_ms",
+                (10..=60_000).contains(&self.trace_timeout_ms),
+                "must be 10 to 60000",
             ),
         ];
         let faults = rules.into_iter().filter(|(_, holds, _)| !holds);

@@ -23,6 +23,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt};
 
 use super::settings::{LogFormat, TelemetrySettings};
+use super::traces::{self, TracesGuard};
 
 /// Lines that may wait for standard error; at a few hundred bytes each, a megabyte or two.
 const MAX_WAITING_LINES: usize = 4096;
@@ -34,14 +35,14 @@ static DROPPED_LINES: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The operating system gave no thread.
-    #[error("the log thread does not start: {0}")]
+    #[error("the thread of the log or of traces does not start: {0}")]
     Thread(#[from] io::Error),
     /// Something in this process logs already.
     #[error("logging was started before: {0}")]
     Started(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Starts logging for the whole process and replaces the panic hook by one that logs where, but
+/// Starts logging, and tracing if there is a collector, for the whole process, and replaces the panic hook by one that logs where, but
 /// never what: a panic's message may hold a secret (`docs/threats.md`, row 112).
 ///
 /// # Errors
@@ -50,9 +51,12 @@ pub fn init(settings: &TelemetrySettings) -> Result<LogGuard, TelemetryError> {
     let filter = Targets::new()
         .with_default(LevelFilter::from(settings.log_level))
         .and(ceiling());
-    let (lines, guard) = LineSender::start(io::stderr())?;
+    let (lines, mut guard) = LineSender::start(io::stderr())?;
+    let (traces, of_traces) = traces::start(settings)?;
+    guard.traces = of_traces;
     Registry::default()
         .with(layer(settings.log_format, lines).with_filter(filter))
+        .with(traces)
         .try_init()?;
     static HOOK: Once = Once::new();
     HOOK.call_once(|| std::panic::set_hook(Box::new(log_panic)));
@@ -116,6 +120,7 @@ impl LineSender {
             .name("log".to_owned())
             .spawn(move || write_lines(&receiver, &to_write, target))?;
         let guard = LogGuard {
+            traces: None,
             waiting: Arc::clone(&waiting),
         };
         Ok((
@@ -193,15 +198,19 @@ fn is_separator_or_direction(character: char) -> bool {
     matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Gives the log thread up to a second to write what waits, when dropped at the end of the process.
+/// Has the last traces sent, and gives the log thread up to a second to write what waits, when dropped at the end of the
+/// process.
 #[derive(Debug)]
 #[must_use = "lines that still wait are lost unless the guard lives to the end of the process"]
 pub struct LogGuard {
+    traces: Option<TracesGuard>,
     waiting: Arc<AtomicUsize>,
 }
 
 impl Drop for LogGuard {
     fn drop(&mut self) {
+        // First, for it may have something to say.
+        drop(self.traces.take());
         // A reader that stopped reading must not hold up the end either, hence the bound.
         for _ in 0..100 {
             if self.waiting.load(Ordering::Acquire) == 0 {

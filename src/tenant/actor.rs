@@ -12,7 +12,7 @@ use std::time::Duration;
 use actix::{Actor, Context, Handler, ResponseFuture};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::invite_hints::TenantInviteHints;
 use super::message::{Drain, InvitesIssued, Perform, Reconfigure, Register};
@@ -28,6 +28,7 @@ use crate::session::gate::Tokens;
 use crate::session::rules::TenantRules;
 use crate::session::tools::Tools;
 use crate::store::tenant_db::TenantDb;
+use crate::telemetry::TRACE;
 use crate::telemetry::metrics::Metrics;
 
 /// The actor of one tenant.
@@ -87,6 +88,12 @@ pub(super) struct ActorParts {
 type InProgress = Rc<RefCell<HashSet<String>>>;
 
 impl TenantActor {
+    /// The span of one message of a request, in traces alone.
+    fn span(&self, request: &Span) -> Span {
+        let tenant = tracing::field::display(&self.rules.key);
+        tracing::trace_span!(target: TRACE, parent: request, "actor", enroll.tenant = tenant)
+    }
+
     pub(super) fn new(parts: ActorParts) -> Self {
         let ActorParts {
             slot,
@@ -210,7 +217,8 @@ impl Handler<Register> for TenantActor {
             }
             outcome
         };
-        Box::pin(work.instrument(span))
+        let actor = self.span(&span);
+        Box::pin(work.instrument(actor).instrument(span))
     }
 }
 
@@ -225,7 +233,8 @@ impl<T: Send + 'static, E: Send + 'static> Handler<Perform<T, E>> for TenantActo
             let _end_with_the_work = (permit, running);
             work.await
         };
-        Box::pin(work.instrument(span))
+        let actor = self.span(&span);
+        Box::pin(work.instrument(actor).instrument(span))
     }
 }
 

@@ -355,7 +355,11 @@ fn library_breaches(source: &Source, say: &mut impl FnMut(String)) {
                     // A task on the thread that asks for it is no actor.
                     || path.get(1) == Some(&"spawn")
             }
-            "reqwest" => matches!(room, "cli" | "provider"),
+            "reqwest" => matches!(room, "cli" | "provider" | "telemetry"),
+            "opentelemetry"
+            | "opentelemetry_sdk"
+            | "opentelemetry_proto"
+            | "tracing_opentelemetry" => room == "telemetry",
             _ => true,
         };
         if !is_allowed {
@@ -617,6 +621,11 @@ fn the_checker_sees_each_kind_of_breach() {
         ),
         ("app.rs", "use actix::Arbiter;", "names actix::Arbiter"),
         ("http/mod.rs", "use reqwest::Client;", "names reqwest"),
+        (
+            "http/mod.rs",
+            "use opentelemetry::Context;",
+            "names opentelemetry",
+        ),
         (
             "domain/fault.rs",
             "use http::StatusCode;",

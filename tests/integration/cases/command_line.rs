@@ -715,7 +715,8 @@ async fn nothing_starts_on_bad_settings_and_every_fault_is_told_at_once() {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("enroll.toml");
     let text = "[server]\nworkers = \"many\"\nbogus = 1\nmax_body_bytes = 1\n[telemetry]\nlog_format = \"xml\"\n\
-                log_level = \"loud\"\nmax_tenant_series = 10001\n[hashing]\nmemory_kib = 8\n[cellar]\nwine = 1\n\
+                log_level = \"loud\"\nmax_tenant_series = 10001\n\
+                otlp_endpoint = \"http://u:needle-4712@h:4318\"\ntrace_ppm = 1000001\n[hashing]\nmemory_kib = 8\n[cellar]\nwine = 1\n\
                 [platform]\nurl = \"redis://u:needle-4711@h/0\"\n";
     std::fs::write(&file, text).expect("settings");
     let path = file.to_str().expect("UTF-8");
@@ -737,6 +738,8 @@ async fn nothing_starts_on_bad_settings_and_every_fault_is_told_at_once() {
             "telemetry.log_format",
             "telemetry.log_level",
             "telemetry.max_tenant_series",
+            "telemetry.otlp_endpoint",
+            "telemetry.trace_ppm",
             "hashing.memory_kib",
             "cellar",
             "platform.url",

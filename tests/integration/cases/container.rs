@@ -98,6 +98,20 @@ async fn the_compose_file_is_valid_and_lint_finds_nothing_but_tags() {
 }
 
 #[tokio::test]
+async fn prometheus_takes_its_part_of_the_compose_file() {
+    let file = path_of("compose/prometheus.yaml");
+    let arguments = [
+        "check",
+        "config",
+        "--syntax-only",
+        file.to_str().expect("UTF-8"),
+    ];
+    if let Some(outcome) = lint("ENROLL_TEST_PROMTOOL", &arguments).await {
+        assert!(outcome.well().contains("SUCCESS"));
+    }
+}
+
+#[tokio::test]
 async fn systemd_takes_the_unit_and_finds_it_little_exposed() {
     let root = TempDir::new().expect("a temporary folder");
     let units = root.path().join("etc/systemd/system");

@@ -53,6 +53,7 @@ mod store;
 mod store_together;
 mod threats_doc;
 mod tokens;
+mod tracing;
 mod usage;
 mod user_search;
 mod watching;

@@ -108,6 +108,7 @@ async fn every_metric_moves_with_what_it_counts() {
         "enroll_invite_hint_entries",
         "enroll_ready",
         "enroll_log_lines_dropped_total",
+        "enroll_trace_spans_total{outcome=\"dropped\"}",
         "process_resident_memory_bytes",
         "process_open_fds",
         "process_cpu_seconds_total",

@@ -15,6 +15,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde_json::{Value, json};
 
 use crate::harness::client::{Answer, MEDIA_TYPE, Request, admin, register};
+use crate::harness::collector::{Collector, Manner};
 use crate::harness::database::{Backend, TestDatabase};
 use crate::harness::process::Process;
 use crate::harness::server::{Server, ServerOptions};
@@ -410,14 +411,17 @@ async fn a_password_is_hashed_at_the_cost_that_is_advised() {
 
 /// Row 112: secrets go through every path that this server has for them, in the clear, and come out in no log.
 #[tokio::test]
-async fn no_secret_is_logged_whatever_happens_to_it() {
+async fn no_secret_is_logged_or_traced_whatever_happens_to_it() {
     for format in ["pretty", "json"] {
+        let collector = Collector::start(Manner::Takes).await;
         // The commands that prepare the data insist on every database; the server itself does without.
         let prepared = Server::start(ServerOptions::new().patient()).await;
         let mut options = prepared
             .twin()
             .set("telemetry.log_format", format)
             .set("telemetry.log_level", "trace")
+            .set("telemetry.otlp_endpoint", collector.endpoint())
+            .set("telemetry.trace_ppm", 1_000_000)
             .set("databases.dead.url", "postgres://needle-user:needle-database@127.0.0.1:1/x")
             .failpoints("request_future=1*panic(needle-panic);hash=1*panic(needle-hash);before_commit=1*panic(needle-commit)");
         // Deadlines short enough for a database that never answers.
@@ -458,6 +462,16 @@ async fn no_secret_is_logged_whatever_happens_to_it() {
         for secret in &secrets {
             let line = log.lines().find(|line| line.contains(secret.as_str()));
             assert_eq!(line, None, "{secret} is logged");
+        }
+        // Each answer has its request's span, or will soon have it.
+        collector.requests(answers.len()).await;
+        let traced = collector.bytes();
+        for secret in &secrets {
+            let is_there = |part: &[u8]| part == secret.as_bytes();
+            assert!(
+                !traced.windows(secret.len()).any(is_there),
+                "{secret} is traced"
+            );
         }
         let metrics = Request::new("GET", "/metrics").send(server.admin()).await;
         for secret in &secrets {

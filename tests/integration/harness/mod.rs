@@ -23,6 +23,7 @@ pub(crate) mod database;
 pub(crate) mod balancer;
 pub(crate) mod browser;
 pub(crate) mod client;
+pub(crate) mod collector;
 pub(crate) mod command;
 pub(crate) mod dashboard;
 pub(crate) mod demo;
