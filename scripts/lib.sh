@@ -111,3 +111,30 @@ pip_packages() {
     fi
     prefix=$folder
 }
+
+# begin_copy FILE: makes sure that a copy overwrites nothing, and that what it writes is for its owner alone.
+begin_copy() {
+    [ ! -e "$1" ] || die "$1 is there already"
+    [ ! -e "$1.partial" ] || die "$1.partial is there: another copy is under way, or one broke off; then remove it"
+    umask 077
+}
+
+# end_copy FILE: FILE.partial is whole; gives it its name and its digest when it is on the disk.
+end_copy() {
+    local folder name digest
+    folder=$(dirname "$1")
+    name=$(basename "$1")
+    digest=$(sha256sum <"$1.partial")
+    printf '%s  %s\n' "${digest%% *}" "$name" >"$1.sha256"
+    sync "$1.partial" "$1.sha256"
+    mv -T "$1.partial" "$1"
+    sync "$folder"
+    say "$1: $(stat -c %s "$1") bytes"
+}
+
+# check_copy FILE: ends the script unless the file has the digest beside it.
+check_copy() {
+    [ -r "$1" ] || die "$1 cannot be read"
+    [ -r "$1.sha256" ] || die "$1.sha256 cannot be read: without it nobody knows whether the copy is whole"
+    (cd "$(dirname "$1")" && sha256sum --check --status "$(basename "$1").sha256") || die "$1 is cut short or altered"
+}

@@ -1,8 +1,9 @@
 //! Builds the process from its settings and runs it until it is told to stop.
 
+use std::fs::{File, TryLockError};
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +54,11 @@ pub enum AppError {
     /// There is no master key, or none that can be read.
     #[error("master key {0}: {1}")]
     MasterKey(String, String),
+    /// `enroll restore` has not ended, or is at work.
+    #[error(
+        "{0}: a restore into it has not ended: run `enroll restore` again with the same backup"
+    )]
+    Restoring(String),
     /// A listener, a folder or a signal.
     #[error("{0}: {1}")]
     Io(String, #[source] io::Error),
@@ -79,6 +85,8 @@ pub struct App {
     public_server: (actix_web::dev::Server, ListenerGuard),
     operators_server: (actix_web::dev::Server, ListenerGuard),
     signals: Signals,
+    /// Held until the end.
+    _data_dir: Option<File>,
     _log: LogGuard,
 }
 
@@ -124,10 +132,13 @@ pub async fn open_platform(
 /// The data directory, made if need be. Only its owner may look into it.
 ///
 /// # Errors
-/// [`AppError::Io`].
+/// [`AppError::Io`], or [`AppError::Restoring`] while what lies in it is not all that belongs there.
 pub fn data_dir(settings: &Settings) -> Result<&Path, AppError> {
     use std::os::unix::fs::DirBuilderExt;
     let dir = settings.data.dir.as_path();
+    if restore_mark(settings).exists() {
+        return Err(AppError::Restoring(dir.display().to_string()));
+    }
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -167,6 +178,31 @@ async fn refuse_shared_behind(
     });
     futures_util::future::try_join_all(looks).await?;
     Ok(())
+}
+
+/// The file that is in the data directory for as long as `enroll restore` writes there, however often it was killed.
+#[must_use]
+pub fn restore_mark(settings: &Settings) -> PathBuf {
+    settings.data.dir.join(".restoring")
+}
+
+/// Takes the data directory in use: as long as the file is open, nothing is restored into it. Several processes may.
+/// `None` if there is none, which is so where everything is on database servers.
+fn use_data_dir(settings: &Settings) -> Result<Option<File>, AppError> {
+    let dir = settings.data.dir.as_path();
+    let restoring = || AppError::Restoring(dir.display().to_string());
+    let Ok(lock) = File::open(dir) else {
+        return Ok(None);
+    };
+    // A file system that knows no locks is no reason not to start.
+    if let Err(TryLockError::WouldBlock) = lock.try_lock_shared() {
+        return Err(restoring());
+    }
+    // Looked at under the lock: a restore sets its mark under its own.
+    if restore_mark(settings).exists() {
+        return Err(restoring());
+    }
+    Ok(Some(lock))
 }
 
 /// Reads the master key from the settings or its file.
@@ -230,6 +266,7 @@ impl App {
         let (clock, entropy) = (Clock::system(), Entropy);
         let signals = Signals::new().map_err(|error| AppError::Io("signals".into(), error))?;
         let metrics = Metrics::new(settings.telemetry.max_tenant_series)?;
+        let data_dir = use_data_dir(&settings)?;
         let master_key = Arc::new(read_master_key(&settings)?);
         let connection = open_platform(&settings, clock.clone(), metrics.clone()).await?;
         // A database that does not answer yet is waited for while serving; one that is behind never gets better.
@@ -326,6 +363,7 @@ impl App {
             public_server: (public_server, public_guard),
             operators_server: (operators_server, operators_guard),
             signals,
+            _data_dir: data_dir,
             _log: log,
         })
     }

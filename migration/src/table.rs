@@ -3,8 +3,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
-/// A table whose text compares byte by byte: MySQL needs to be told, SQLite and PostgreSQL do so unasked. One that is there
-/// already is one of a run that broke off, see [`once`].
+/// A table whose text compares byte by byte: MySQL needs to be told, SQLite and PostgreSQL do so unasked. One that is
+/// there already is one of a run that broke off, see [`once`].
 pub(crate) fn create(manager: &SchemaManager<'_>, name: &'static str) -> TableCreateStatement {
     let mut table = Table::create();
     table.table(name);
@@ -99,8 +99,8 @@ pub(crate) async fn protect(manager: &SchemaManager<'_>, table: &'static str) ->
     Ok(())
 }
 
-/// On PostgreSQL, makes a text column of at most `length` characters compare byte by byte, as everywhere else. Its indexes
-/// are built anew.
+/// On PostgreSQL, makes a text column of at most `length` characters compare byte by byte, as everywhere else. Its
+/// indexes are built anew.
 pub(crate) async fn compare_by_bytes(
     manager: &SchemaManager<'_>,
     table: &'static str,
@@ -142,10 +142,10 @@ pub(crate) async fn create_index(
     once(manager, manager.create_index(index).await)
 }
 
-/// MySQL commits each statement that changes a schema by itself, so a run that was killed in the middle of a change leaves
-/// its first statements done and the change unrecorded. When the change is made again, what is there already is taken as
-/// done: error 1060 is a column of that name, 1061 an index. The other databases make a change whole or not at all, and
-/// there the same error is a fault.
+/// MySQL commits each statement that changes a schema by itself, so a run that was killed in the middle of a change
+/// leaves its first statements done and the change unrecorded. When the change is made again, what is there already is
+/// taken as done: error 1060 is a column of that name, 1061 an index. The other databases make a change whole or not at
+/// all, and there the same error is a fault.
 fn once(manager: &SchemaManager<'_>, made: Result<(), DbErr>) -> Result<(), DbErr> {
     match made {
         Err(error) if manager.get_database_backend() == DbBackend::MySql => {

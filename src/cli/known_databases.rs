@@ -105,17 +105,8 @@ impl<'a> KnownDatabases<'a> {
         open(url, bounds, Connect::AtOnce, only_tenant, clock, metrics).await
     }
 
-    /// Does `work` at each of them and hands over what came of it: the platform's first, then the shared ones, then tenants'
-    /// own, `at_once` at a time and read page by page.
-    ///
-    /// # Errors
-    /// What `take` says, which ends it, or [`CliError::App`] when the platform database does not tell its tenants.
-    pub(super) async fn visit<T>(
-        &self,
-        at_once: usize,
-        work: impl AsyncFn(&KnownDatabase) -> T,
-        mut take: impl FnMut(KnownDatabase, T) -> Result<(), CliError>,
-    ) -> Result<(), CliError> {
+    /// Those that the settings name: the platform's first, then the shared ones.
+    pub(super) fn fixed(&self) -> Vec<KnownDatabase> {
         let platform = KnownDatabase {
             whose: Whose::Platform,
             url: Ok(platform_url(self.settings)),
@@ -125,11 +116,41 @@ impl<'a> KnownDatabases<'a> {
             whose: Whose::Shared(name.clone()),
             url: Ok(shared.url.clone()),
         });
-        for database in std::iter::once(platform).chain(shared) {
+        std::iter::once(platform).chain(shared).collect()
+    }
+
+    /// Does `work` at each database and hands over what came of it: those that the settings name, then tenants' own,
+    /// `at_once` at a time.
+    ///
+    /// # Errors
+    /// What `take` says, which ends it, or [`CliError::App`] when the platform database does not tell its tenants.
+    pub(super) async fn visit<T>(
+        &self,
+        at_once: usize,
+        work: impl AsyncFn(&KnownDatabase) -> T,
+        mut take: impl FnMut(KnownDatabase, T) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        for database in self.fixed() {
             let done = work(&database).await;
             take(database, done)?;
         }
-        let Some(platform) = self.open_platform().await? else {
+        self.visit_own(None, at_once, work, take).await
+    }
+
+    /// As [`KnownDatabases::visit`], at tenants' own databases alone, read page by page from the platform database, or
+    /// from the copy of it at `platform`.
+    ///
+    /// # Errors
+    /// As [`KnownDatabases::visit`].
+    pub(super) async fn visit_own<T>(
+        &self,
+        platform: Option<DatabaseUrl>,
+        at_once: usize,
+        work: impl AsyncFn(&KnownDatabase) -> T,
+        mut take: impl FnMut(KnownDatabase, T) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        let url = platform.unwrap_or_else(|| platform_url(self.settings));
+        let Some(platform) = self.open_platform(&url).await? else {
             return Ok(());
         };
         let visited = platform
@@ -154,12 +175,11 @@ impl<'a> KnownDatabases<'a> {
     }
 
     /// The platform database, if it has tables to read tenants from.
-    async fn open_platform(&self) -> Result<Option<PlatformDb>, AppError> {
-        let url = platform_url(self.settings);
+    async fn open_platform(&self, url: &DatabaseUrl) -> Result<Option<PlatformDb>, AppError> {
         if url.file().is_some_and(|file| !Path::new(&file).exists()) {
             return Ok(None);
         }
-        let connection = self.open_url(&url, None).await?;
+        let connection = self.open_url(url, None).await?;
         let is_empty = state(&connection, Schema::Platform).await?.last.is_none();
         if is_empty {
             connection.close().await;

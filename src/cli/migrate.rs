@@ -1,7 +1,7 @@
 //! `enroll migrate`: brings every database to this version's schema, or tells how each stands.
 //!
-//! What is done is told by the databases themselves, so a run that was killed is run again. One database that refuses is
-//! told and does not stop the others.
+//! What is done is told by the databases themselves, so a run that was killed is run again. One database that refuses
+//! is told and does not stop the others.
 
 use std::path::Path;
 
@@ -17,13 +17,14 @@ use crate::settings::Settings;
 use crate::store::error::StoreError;
 use crate::store::schema::{SchemaState, migrate, state};
 
-/// Bring the platform database, the shared databases and every tenant's own to the schema of this version, while servers
-/// serve. Run it before the servers of a new version start. Makes the file of the master key if there is none.
+/// Bring the platform database, the shared databases and every tenant's own to the schema of this version, while
+/// servers serve. Run it before the servers of a new version start. Makes the file of the master key if there is none.
 #[derive(Args, Debug)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Run it again after a failure or a kill: what is done is passed by. A tenant's own SQLite file that was \
-never opened is left to its first request. Exit status: 0 when every database has the schema, 1 when one does not."
+    after_help = "Run it again after a failure or a kill: what is done is passed by. A tenant's own SQLite file \
+that was never opened is left to its first request. Exit status: 0 when every database has the schema, 1 when one does \
+not."
 )]
 pub struct MigrateArgs {
     #[command(subcommand)]
@@ -44,7 +45,8 @@ struct VisitArgs {
 
 #[derive(Debug, Subcommand)]
 enum MigrateCommand {
-    /// Tell which version each database is at. Changes nothing. Exit status: 0 when none is behind or out of reach, else 1
+    /// Tell which version each database is at. Changes nothing. Exit status: 0 when none is behind or out of reach,
+    /// else 1
     Status(StatusArgs),
 }
 

@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod apply;
 pub mod audit;
+pub mod backup;
 pub mod client;
 pub mod demo;
 pub mod doctor;
@@ -20,6 +21,7 @@ mod known_databases;
 pub mod migrate;
 pub mod output;
 mod pressure;
+pub mod restore;
 pub mod serve;
 pub mod settings_patch;
 pub mod simulate;
@@ -58,6 +60,10 @@ pub enum Command {
     Simulate(simulate::SimulateArgs),
     /// Bring the databases to the schema of this version
     Migrate(migrate::MigrateArgs),
+    /// Copy every SQLite database while servers serve
+    Backup(backup::BackupArgs),
+    /// Bring a backup back into an empty data directory
+    Restore(restore::RestoreArgs),
     /// Manage administrators of the platform
     Admin(admin::AdminArgs),
     /// Write what administrators did
@@ -95,6 +101,8 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Serve(args) => serve::run(args, config).await,
         Command::Simulate(args) => simulate::run(args).await,
         Command::Migrate(args) => migrate::run(args, config).await,
+        Command::Backup(args) => backup::run(args, config).await,
+        Command::Restore(args) => restore::run(args, config).await,
         Command::Admin(args) => admin::run(args, config).await,
         Command::Audit(args) => audit::run(args).await,
         Command::Tenant(args) => tenant::run(args).await,

@@ -16,6 +16,7 @@ pub mod audit;
 pub mod bindings;
 pub mod connection;
 mod console_sessions;
+mod copies;
 pub mod counters;
 pub mod deleted_users;
 pub mod discuzq;

@@ -28,8 +28,9 @@ pub struct OwnDatabase {
 const PAGE: u64 = 500;
 
 impl PlatformDb {
-    /// Tenants with a database of their own, in order of their numbers and page by page, so that any number of them takes
-    /// the memory of one page. Deleted ones are left out: nobody opens their databases any more. Ends with the first error.
+    /// Tenants with a database of their own, in order of their numbers and page by page, so that any number of them
+    /// takes the memory of one page. Deleted ones are left out: nobody opens their databases any more. Ends with the
+    /// first error.
     pub fn own_databases(&self) -> impl Stream<Item = Result<OwnDatabase, StoreError>> + '_ {
         stream::try_unfold(Some(0), async move |after| {
             let Some(after) = after else {

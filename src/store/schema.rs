@@ -21,8 +21,8 @@ pub enum Schema {
 
 /// The number that PostgreSQL's advisory lock knows the migrator by; the lock is the database's own.
 const LOCK_NUMBER: i64 = 0x656e_726f_6c6c;
-/// The name that MySQL's `GET_LOCK` knows it by. Such a lock is the server's, so the database's name is part of it, hashed
-/// because a lock's name has room for 64 characters.
+/// The name that MySQL's `GET_LOCK` knows it by. Such a lock is the server's, so the database's name is part of it,
+/// hashed because a lock's name has room for 64 characters.
 const LOCK_NAME: &str = "CONCAT('enroll.migrate.', MD5(DATABASE()))";
 /// How long a second migrator waits for the first, in seconds.
 const LOCK_SECONDS: i64 = 30;
@@ -31,12 +31,12 @@ const CHANGE_SECONDS: i64 = 3600;
 
 /// Applies the changes that are still missing. Safe to run from several processes at once: one works, the others wait.
 ///
-/// Killed at any moment it leaves what the next run goes on from: SQLite and PostgreSQL keep all changes or none, MySQL keeps
-/// the statements that ended, and changes begun there can be made again.
+/// Killed at any moment it leaves what the next run goes on from: SQLite and PostgreSQL keep all changes or none, MySQL
+/// keeps the statements that ended, and changes begun there can be made again.
 ///
 /// # Errors
-/// [`StoreError`] when the database does not answer or refuses a change, or when a newer version has changed it and it lacks
-/// changes of this one all the same.
+/// [`StoreError`] when the database does not answer or refuses a change, or when a newer version has changed it and it
+/// lacks changes of this one all the same.
 pub async fn migrate(connection: &Connection, schema: Schema) -> Result<(), StoreError> {
     let state = state(connection, schema).await?;
     if state.is_current() {
@@ -192,7 +192,8 @@ pub async fn is_current(connection: &Connection, schema: Schema) -> Result<bool,
     Ok(state(connection, schema).await?.is_current())
 }
 
-/// Whether a question failed because its table is not there yet. PostgreSQL and MySQL have a code for that, SQLite a text.
+/// Whether a question failed because its table is not there yet. PostgreSQL and MySQL have a code for that, SQLite a
+/// text.
 fn is_absence_of_table(error: &DbErr) -> bool {
     let DbErr::Query(RuntimeErr::SqlxError(cause)) = error else {
         return false;
@@ -218,8 +219,8 @@ async fn lock(
     match connection.backend {
         Backend::Sqlite => {}
         Backend::Postgres => {
-            // A change may work for long, but it waits for a table no longer than anybody else does: whoever comes behind
-            // it in that line waits too.
+            // A change may work for long, but it waits for a table no longer than anybody else does: whoever comes
+            // behind it in that line waits too.
             let wait = connection.statement_timeout.as_millis();
             let sql = format!(
                 "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '{LOCK_SECONDS}s';

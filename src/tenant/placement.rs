@@ -77,8 +77,8 @@ impl Databases {
         }
     }
 
-    /// Opens a tenant's database on this thread. One of its own is brought up to date; one that others share must be so, for
-    /// its change is theirs too and not this launch's to make (docs/decisions/0042-migrations-are-a-command.md).
+    /// Opens a tenant's database on this thread. One of its own is brought up to date; one that others share must be so:
+    /// its change is theirs too, and not this launch's to make (docs/decisions/0042-migrations-are-a-command.md).
     pub(super) async fn open(
         &self,
         tenant: TenantId,

@@ -1,4 +1,5 @@
-//! `enroll migrate` over every database, and schemas older or newer than the program (docs/threats.md rows 117 and 118).
+//! `enroll migrate` over every database, and schemas older or newer than the program (docs/threats.md rows 117 and
+//! 118).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -575,8 +576,8 @@ async fn tables(connection: &DatabaseConnection, backend: Backend) -> Vec<String
     texts(connection, sql).await
 }
 
-/// Changes a database as the next version may: a column that may be empty and one that is filled by itself in each table, an
-/// index on each, a table of its own.
+/// Changes a database as the next version may: a column that may be empty and one that is filled by itself in each
+/// table, an index on each, a table of its own.
 async fn change_as_the_next_version(url: &str, backend: Backend) {
     let connection = open(url).await;
     let all = tables(&connection, backend).await;

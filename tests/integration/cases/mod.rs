@@ -5,6 +5,7 @@ mod applications;
 mod apply;
 mod architecture;
 mod audit_export;
+mod backups;
 mod bindings;
 mod browser;
 mod chart;

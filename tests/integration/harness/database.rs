@@ -139,6 +139,42 @@ impl TestDatabase {
         Some(folder.path().join(&self.name))
     }
 
+    /// The variables by which the clients of PostgreSQL and MySQL reach it, as its owner or as the server's administrator, and
+    /// find their programs.
+    pub(crate) fn client_variables(&self, administers: bool) -> Vec<(&'static str, String)> {
+        let url = if administers && self.backend == Backend::Postgres {
+            self.backend.admin_url()
+        } else {
+            self.url.clone()
+        };
+        let (_, rest) = url.split_once("://").expect("a URL with a scheme");
+        let (user, server) = rest.split_once('@').expect("a URL with a user");
+        let (user, password) = user.split_once(':').expect("a password");
+        let (address, _) = server.split_once('/').expect("a URL with a database");
+        let (host, port) = address.split_once(':').expect("a port");
+        let names = match self.backend {
+            Backend::Sqlite => panic!("SQLite has no server"),
+            Backend::Postgres => ["PGUSER", "PGPASSWORD", "PGHOST", "PGPORT", "PGDATABASE"],
+            Backend::Mysql => [
+                "MYSQL_USER",
+                "MYSQL_PWD",
+                "MYSQL_HOST",
+                "MYSQL_TCP_PORT",
+                "MYSQL_DATABASE",
+            ],
+        };
+        let values = [user, password, host, port, &self.name].map(str::to_owned);
+        let told = |name: &str| {
+            std::env::var(name)
+                .unwrap_or_else(|_| panic!("{name} is not set: run the tests by scripts/test"))
+        };
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut variables: Vec<_> = names.into_iter().zip(values).collect();
+        variables.push(("PATH", format!("{}:{path}", told("ENROLL_TEST_CLIENTS"))));
+        variables.push(("LD_LIBRARY_PATH", told("ENROLL_TEST_CLIENT_LIBRARIES")));
+        variables
+    }
+
     /// The kind of database.
     pub(crate) fn backend(&self) -> Backend {
         self.backend
