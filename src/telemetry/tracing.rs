@@ -230,6 +230,7 @@ mod tests {
     use tracing_subscriber::Registry;
     use tracing_subscriber::layer::{Layer, SubscriberExt};
 
+    use super::super::traces::TRACE;
     use super::{LineSender, LogFormat, MAX_WAITING_LINES, ceiling, dropped_lines, layer};
 
     /// Keeps what is written.
@@ -311,6 +312,18 @@ mod tests {
             tracing::trace!("kept");
         });
         assert!(!text.contains("needle") && text.contains("kept"), "{text}");
+    }
+
+    #[test]
+    fn spans_for_traces_alone_are_not_made_for_the_log() {
+        let text = logged(LogFormat::Pretty, || {
+            let only_traced = tracing::trace_span!(target: TRACE, "hash");
+            assert!(only_traced.is_disabled());
+            let _entered = tracing::trace_span!("kept").entered();
+            let _inner = only_traced.entered();
+            tracing::trace!("line");
+        });
+        assert!(text.contains("kept") && !text.contains("hash"), "{text}");
     }
 
     #[test]
