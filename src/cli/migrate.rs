@@ -32,6 +32,9 @@ pub struct MigrateArgs {
     /// Only tell which changes would be made where
     #[arg(long)]
     dry_run: bool,
+    /// End well although databases of tenants' own refuse. They are told, and each is tried again when its tenant is called
+    #[arg(long)]
+    tenants_may_refuse: bool,
     #[command(flatten)]
     visit: VisitArgs,
 }
@@ -73,6 +76,10 @@ pub async fn run(args: MigrateArgs, config: Option<&Path>) -> Result<(), CliErro
             ensure_master_key(&settings, Entropy)?;
             let tally = migrate_all(&settings, args.visit.at_once.into()).await?;
             output::note(&tally.summary());
+            if args.tenants_may_refuse && tally.failed == tally.failed_tenants {
+                // One tenant must not keep the server from all others. It is told above, and gets 503 until it is mended.
+                return Ok(());
+            }
             tally.verdict()?;
             output::note("every schema is current");
             Ok(())
@@ -96,6 +103,8 @@ struct Tally {
     changed: u64,
     not_made: u64,
     failed: u64,
+    /// Those of them that are a tenant's own.
+    failed_tenants: u64,
     /// The first that failed.
     named: Vec<String>,
     progress: Progress,
@@ -165,6 +174,7 @@ impl Tally {
             changed: 0,
             not_made: 0,
             failed: 0,
+            failed_tenants: 0,
             named: Vec::new(),
             progress: Progress::counting("databases"),
         }
@@ -186,6 +196,7 @@ impl Tally {
             Done::NotMade => self.not_made += 1,
             Done::Failed(error) => {
                 self.failed += 1;
+                self.failed_tenants += u64::from(matches!(whose, Whose::Tenant(..)));
                 if self.named.len() < NAMED {
                     self.named.push(whose.to_string());
                 }

@@ -377,6 +377,28 @@ async fn one_database_that_refuses_is_told_and_stops_nobody(backend: Backend) {
     );
     assert!(told.contains("1 databases failed (tenant bad)"), "{told}");
     assert!(!told.contains(bad.url()), "{told}");
+    // Before a server of many tenants starts, one of them counts as little as it will when it is called.
+    let (status, _, told) = server.command(&["migrate", "--tenants-may-refuse"]).await;
+    assert_eq!(status.code(), Some(0), "{told}");
+    assert!(
+        told.contains("tenant bad failed: ") && told.contains("1 failed"),
+        "{told}"
+    );
+    // A shared database is no tenant's own.
+    let settings = server.settings_file();
+    let line = [
+        "--config",
+        settings.to_str().expect("UTF-8"),
+        "migrate",
+        "--tenants-may-refuse",
+    ];
+    let gone = (
+        "ENROLL__DATABASES__GONE__URL",
+        "postgres://a:b@127.0.0.1:1/c",
+    );
+    let refused = enroll(&line, &[gone], "").await;
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains("2 databases failed"), "{refused:?}");
     let standing = standing(&server).await;
     assert_eq!(standing["bad"]["state"], "behind");
     assert_eq!(standing["good"]["state"], "current");

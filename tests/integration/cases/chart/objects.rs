@@ -507,7 +507,7 @@ impl<'a> Objects<'a> {
             .or(before.first());
         let Some(container) = container else { return };
         self.expect(
-            container["command"] == json!(["enroll", "migrate"]),
+            container["command"] == json!(["enroll", "migrate", "--tenants-may-refuse"]),
             "what migrates",
         );
         self.expect(
