@@ -787,6 +787,7 @@ mod tests {
             "login",
             "cors",
             "page",
+            "users",
         ];
         for (name, value) in value.as_object().unwrap() {
             if prefix.is_empty() && sections.contains(&name.as_str()) {
