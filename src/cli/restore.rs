@@ -14,6 +14,7 @@ use super::backup::manifest::{
     Entry, Manifest, Role, beside, check_of, failed, make_folder, measure, new_file, sync_folder,
     write_synced,
 };
+use super::backup::{ROOM_TO_SPARE, first_of, room_for};
 use super::output::Progress;
 use super::{CliError, output};
 use crate::app::{platform_url, read_master_key, restore_mark};
@@ -48,13 +49,15 @@ pub async fn run(args: RestoreArgs, config: Option<&Path>) -> Result<(), CliErro
         return output::show(&format!("{count} files are as they were written"));
     }
     put(&settings, &args.folder, &digest, &targets)?;
-    for database in &manifest.elsewhere {
+    if !manifest.elsewhere.is_empty() {
+        let those = first_of(&manifest.elsewhere);
         output::note(&format!(
-            "not in it: {database}; bring it back by its own server"
+            "not in it: {those}; bring it back by its own server"
         ));
     }
-    for tenant in &manifest.left_out {
-        output::note(&format!("{tenant} was left out: it begins empty"));
+    if !manifest.left_out.is_empty() {
+        let those = first_of(&manifest.left_out);
+        output::note(&format!("left out, and empty from now on: {those}"));
     }
     match read_master_key(&settings) {
         Err(error) => output::note(&format!(
@@ -154,6 +157,8 @@ fn put(
         );
         return Err(CliError::Usage(text));
     }
+    let bytes: u64 = targets.iter().map(|(entry, _)| entry.bytes).sum();
+    room_for(data, bytes.saturating_add(ROOM_TO_SPARE)).map_err(CliError::Usage)?;
     let mark = restore_mark(settings);
     claim(data, &mark, digest, targets)?;
     let progress = Progress::towards(as_count(targets.len()), "restored");

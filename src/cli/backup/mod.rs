@@ -21,7 +21,7 @@ use self::manifest::{
 use super::known_databases::{KnownDatabase, KnownDatabases, Whose};
 use super::output::Progress;
 use super::{CliError, output};
-use crate::app::read_master_key;
+use crate::app::{AppError, read_master_key, restore_mark};
 use crate::clock::Clock;
 use crate::settings::Settings;
 use crate::store::schema::state;
@@ -49,8 +49,8 @@ pub struct BackupArgs {
     at_once: u16,
 }
 
-/// Room that stays free on the disk of the backup.
-const ROOM_TO_SPARE: u64 = 64 << 20;
+/// Room that stays free on the disk of a backup, or of what is restored.
+pub(super) const ROOM_TO_SPARE: u64 = 64 << 20;
 
 /// Makes the backup. It bears its name only when it is whole and on the disk.
 ///
@@ -61,6 +61,9 @@ pub async fn run(args: BackupArgs, config: Option<&Path>) -> Result<(), CliError
     if args.folder.symlink_metadata().is_ok() {
         let text = format!("{} is there already", args.folder.display());
         return Err(CliError::Usage(text));
+    }
+    if restore_mark(&settings).exists() {
+        return Err(AppError::Restoring(settings.data.dir.display().to_string()).into());
     }
     let partial = beside(&args.folder, ".partial");
     if partial.symlink_metadata().is_ok() {
@@ -90,9 +93,10 @@ pub async fn run(args: BackupArgs, config: Option<&Path>) -> Result<(), CliError
 }
 
 fn tell(args: &BackupArgs, manifest: &Manifest) -> Result<(), CliError> {
-    for database in &manifest.elsewhere {
+    if !manifest.elsewhere.is_empty() {
+        let those = first_of(&manifest.elsewhere);
         output::note(&format!(
-            "not in it: {database}, which its own server must copy"
+            "not in it: {those}, which its own server must copy"
         ));
     }
     output::note(if args.with_master_key {
@@ -105,6 +109,9 @@ fn tell(args: &BackupArgs, manifest: &Manifest) -> Result<(), CliError> {
     let shown = args.folder.display();
     output::show(&format!("{shown}: {count} files, {bytes} bytes"))
 }
+
+/// Names that one line tells.
+const NAMED: usize = 20;
 
 struct Backup<'a> {
     known: KnownDatabases<'a>,
@@ -243,7 +250,7 @@ impl<'a> Backup<'a> {
         }
         let text = format!(
             "no backup was made: {} failed; mend it, or leave it out by --without",
-            failures.join(", ")
+            first_of(&failures)
         );
         Err(CliError::Incomplete(text))
     }
@@ -291,16 +298,7 @@ impl<'a> Backup<'a> {
         };
         let size = |path: &Path| fs::metadata(path).map_or(0, |data| data.len());
         let wanted = size(&file) + size(&beside(&file, "-wal")) + ROOM_TO_SPARE;
-        let Ok(disk) = statvfs(self.folder) else {
-            return Ok(());
-        };
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        if free < wanted {
-            return Err(format!(
-                "the disk of the backup has {free} bytes left and needs {wanted}"
-            ));
-        }
-        Ok(())
+        room_for(self.folder, wanted)
     }
 
     fn copy_master_key(&self, settings: &Settings) -> Result<Entry, CliError> {
@@ -334,6 +332,30 @@ enum Copied {
     Failed(String),
 }
 
+/// Makes sure that the disk of a folder has room for so many bytes, where that can be known.
+pub(super) fn room_for(folder: &Path, wanted: u64) -> Result<(), String> {
+    let Ok(disk) = statvfs(folder) else {
+        return Ok(());
+    };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if free < wanted {
+        let shown = folder.display();
+        return Err(format!(
+            "{shown}: its disk has {free} bytes left, and {wanted} are needed"
+        ));
+    }
+    Ok(())
+}
+
+/// The first of many names.
+pub(super) fn first_of(names: &[String]) -> String {
+    let shown: Vec<&str> = names.iter().map(String::as_str).take(NAMED).collect();
+    match names.len().saturating_sub(NAMED) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
 /// Whether a database is no file. One whose address does not open is none either: files have no sealed address.
 fn is_elsewhere(database: &KnownDatabase) -> bool {
     database
@@ -348,4 +370,20 @@ fn finish(path: &Path) -> std::io::Result<(u64, String)> {
     let mut file = File::open(path)?;
     file.sync_all()?;
     measure(&mut file, |_| Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::room_for;
+
+    #[test]
+    fn a_disk_without_room_is_told_before_it_is_full() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(room_for(folder, 1), Ok(()));
+        let refusal = room_for(folder, u64::MAX).unwrap_err();
+        assert!(refusal.contains(" are needed"), "{refusal}");
+        assert_eq!(room_for(Path::new("/nowhere"), u64::MAX), Ok(()));
+    }
 }

@@ -586,6 +586,14 @@ async fn a_restore_that_was_killed_keeps_servers_away_and_is_run_again() {
             );
         }
     }
+    let line = ["backup", "never-made"];
+    let refused = enroll(&line, &[("ENROLL__DATA__DIR", &path)], "")
+        .await
+        .failed(1);
+    assert!(
+        refused.contains("a restore into it has not ended"),
+        "{refused}"
+    );
     let refused = restore(&other, &data, &[]).await.failed(2);
     assert!(
         refused.contains("another backup was being restored here"),
