@@ -37,6 +37,8 @@ pub(super) struct TenantActor {
     slot: Arc<Slot>,
     /// Settings and keys; replaced as a whole when the settings change.
     rules: Arc<TenantRules>,
+    /// The revision of the tenant that the rules are of.
+    revision: i64,
     /// The database handle and what else the pipeline works with.
     tools: Tools,
     /// What bounds those tools, to be moved when the settings change.
@@ -76,6 +78,7 @@ impl Drop for Alive {
 pub(super) struct ActorParts {
     pub(super) slot: Arc<Slot>,
     pub(super) rules: TenantRules,
+    pub(super) revision: i64,
     pub(super) tools: Tools,
     pub(super) bulkheads: Bulkheads,
     pub(super) hints: TenantInviteHints,
@@ -98,6 +101,7 @@ impl TenantActor {
         let ActorParts {
             slot,
             rules,
+            revision,
             tools,
             bulkheads,
             hints,
@@ -119,6 +123,7 @@ impl TenantActor {
             )),
             slot,
             rules: Arc::new(rules),
+            revision,
             tools,
             bulkheads,
             hints,
@@ -253,6 +258,11 @@ impl Handler<Reconfigure> for TenantActor {
 
     fn handle(&mut self, change: Reconfigure, _: &mut Self::Context) {
         let Reconfigure { tenant, keys } = change;
+        // Two who bring changes read their keys side by side, and the older may come last.
+        if tenant.record.revision < self.revision {
+            return;
+        }
+        self.revision = tenant.record.revision;
         let settings = Arc::clone(&tenant.record.settings);
         let accounts = ProviderAccounts::open(&settings, self.rules.id, &self.master_key);
         let rules = self

@@ -137,6 +137,7 @@ impl Launcher {
         let actor = TenantActor::new(ActorParts {
             slot,
             rules,
+            revision: record.revision,
             tools,
             bulkheads: bulkheads.clone(),
             hints: self.hints.of(record.id),

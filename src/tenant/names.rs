@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use moka::Expiry;
 use moka::future::Cache;
+use moka::{Entry, Expiry};
 use tokio::sync::OnceCell;
 
 use super::error::{RETRY_AFTER, TenantError};
@@ -140,8 +140,7 @@ impl Names {
         self.changes.fetch_add(1, Ordering::AcqRel);
         match self.by_key.get(&record.key).await {
             Some(Some(_)) => {
-                let known = Some(Arc::clone(&tenant));
-                self.by_key.insert(record.key.clone(), known).await;
+                self.remember(Arc::clone(&tenant)).await;
             }
             // Nobody asks for it now: a hundred thousand new tenants take no memory.
             _ => self.by_key.invalidate(&record.key).await,
@@ -175,8 +174,24 @@ impl Names {
     /// that does not answer must not take away tenants that serve.
     async fn renew(&self, key: &TenantKey) -> Result<Option<Arc<Tenant>>, StoreError> {
         let tenant = self.read(key).await?;
-        self.by_key.insert(key.clone(), tenant.clone()).await;
+        match &tenant {
+            Some(tenant) => self.remember(Arc::clone(tenant)).await,
+            None => self.by_key.insert(key.clone(), None).await,
+        }
         Ok(tenant)
+    }
+
+    /// Unless a newer record is remembered, which another change has brought meanwhile.
+    async fn remember(&self, tenant: Arc<Tenant>) {
+        let key = tenant.record.key.clone();
+        let newer = |known: Option<Entry<TenantKey, Option<Arc<Tenant>>>>| async move {
+            let known = known.and_then(Entry::into_value);
+            Some(match known {
+                Some(known) if known.record.revision > tenant.record.revision => known,
+                _ => tenant,
+            })
+        };
+        self.by_key.entry(key).and_upsert_with(newer).await;
     }
 
     /// Looks for changes that other processes made; gives the tenants that changed. Those that nobody remembers and that

@@ -172,6 +172,9 @@ impl Directory {
                 self.0.names.look_again(&tenant.record);
             })
             .ok();
+        if let Some(late) = delay_of_change() {
+            tokio::time::sleep(late).await;
+        }
         let key = tenant.record.key.clone();
         let change = Reconfigure { tenant, keys };
         if live.address.send(change).await.is_err() {
@@ -330,4 +333,12 @@ impl Directory {
         let (_, bytes) = self.0.residents.load();
         self.0.metrics.live_bytes(bytes);
     }
+}
+
+/// For how long a change stays on its way to its actor; a newer one may pass it meanwhile. Only tests ask for that.
+fn delay_of_change() -> Option<Duration> {
+    fail::fail_point!("reconfigure", |millis: Option<String>| {
+        millis?.parse().ok().map(Duration::from_millis)
+    });
+    None
 }

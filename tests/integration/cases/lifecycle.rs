@@ -1,5 +1,7 @@
 //! How tenants' actors come and go (docs/threats.md rows 17, 39 and 116).
 
+use std::time::{Duration, Instant};
+
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
 
@@ -244,6 +246,30 @@ async fn a_change_made_by_one_process_is_in_force_at_the_other(backend: Backend)
             (register(&first, tenant, ada("ada")).await.status == 404).then_some(())
         })
         .await;
+    }
+}
+
+/// The change that the other process made is on its way to the actor when a newer one is made here.
+#[tokio::test]
+async fn an_older_change_that_comes_late_changes_nothing() {
+    let ground = Ground::create(Backend::Sqlite).await;
+    let first = Server::start(ground.options()).await;
+    let shared = Placement::Shared(SHARED);
+    create_tenant(&first, "acme", shared, no_limits()).await;
+    let options = first.twin().failpoints("reconfigure=1*return(2000)->off");
+    let second = Server::start(options).await;
+    register(&second, "acme", ada("ada")).await.expect(200);
+    change(&first, "acme", json!({"locale": "en"})).await;
+    // Long enough for a look for changes to begin, and far shorter than the way that the failpoint makes.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    let closed = json!({"registration": {"open": false}});
+    change(&second, "acme", closed).await;
+    let end = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < end {
+        let answer = register(&second, "acme", ada("bob")).await;
+        assert_eq!(answer.error_code(), "register_close", "{answer:?}");
+
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -1,13 +1,17 @@
-//! The README's two tours, "Try every way to register" for a tenant's developers and "A tour for administrators": every
-//! command of them, typed into a shell beside a real demo, answers as the README says.
+//! The README's three tours, "Try every way to register" for a tenant's developers, "A tour for administrators" and "A tour
+//! for operators": every command of them, typed into a shell, the first two beside a real demo, answers as the README says.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::harness::demo::{Demo, type_in};
+use crate::harness::demo::{self, Demo, type_in};
 
 /// The tours, each with its number of steps.
 const DEVELOPERS: (&str, usize) = ("\n## Try every way to register\n", 12);
 const ADMINISTRATORS: (&str, usize) = ("\n## A tour for administrators\n", 8);
+const OPERATORS: (&str, usize) = ("\n## A tour for operators\n", 7);
 
 /// A fenced block: its language and its text.
 struct Block {
@@ -109,6 +113,51 @@ async fn the_readmes_tour_for_administrators_works() {
     take_the_tour(ADMINISTRATORS).await;
 }
 
+/// Whoever installs the program has no demo beside them: the tour starts its own server, on the ports that it names.
+#[tokio::test]
+async fn the_readmes_tour_for_operators_works() {
+    let (shown, steps) = section(OPERATORS.0);
+    assert_eq!(steps.len(), OPERATORS.1);
+    let names = ["export PATH=", "export PUBLIC=", "export ADMIN="];
+    assert_eq!(shown.lines().count(), names.len(), "{shown}");
+    for (line, name) in shown.lines().zip(names) {
+        assert!(line.starts_with(name), "{line}");
+    }
+    let program = Path::new(env!("CARGO_BIN_EXE_enroll"));
+    let program = program.parent().expect("a folder").display();
+    let [public, admin] = [free_port(), free_port()];
+    let mut commands = vec![format!(
+        "export PATH='{program}':\"$PATH\" PUBLIC=http://{public} ADMIN=http://{admin}
+trap 'kill $(jobs -p) 2> /dev/null || true; rm -rf \"${{TRIAL:-}}\"' EXIT"
+    )];
+    let weak = demo::environment();
+    commands.extend(
+        weak.iter()
+            .map(|(name, value)| format!("export {name}={value}")),
+    );
+    let steps_from = commands.len();
+    commands.extend(steps.iter().map(|step| step.commands.clone()));
+    let outputs = type_in(&commands).await;
+    compare(&steps, &outputs[steps_from..]);
+}
+
+/// A port that nobody has at this moment.
+fn free_port() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("its address")
+}
+
+fn compare(steps: &[Step], outputs: &[String]) {
+    for (step, output) in steps.iter().zip(outputs) {
+        assert!(
+            is_as_said(&step.answer, output),
+            "{}\n\nanswered\n\n{output}\nand not\n\n{}",
+            step.commands,
+            step.answer
+        );
+    }
+}
+
 async fn take_the_tour((heading, number): (&str, usize)) {
     let folder = TempDir::new().expect("a folder");
     let demo = Demo::start(folder.path()).await;
@@ -118,14 +167,7 @@ async fn take_the_tour((heading, number): (&str, usize)) {
     let steps_from = commands.len();
     commands.extend(steps.iter().map(|step| step.commands.clone()));
     let outputs = type_in(&commands).await;
-    for (step, output) in steps.iter().zip(&outputs[steps_from..]) {
-        assert!(
-            is_as_said(&step.answer, output),
-            "{}\n\nanswered\n\n{output}\nand not\n\n{}",
-            step.commands,
-            step.answer
-        );
-    }
+    compare(&steps, &outputs[steps_from..]);
     demo.interrupt().await;
 }
 
