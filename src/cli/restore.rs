@@ -60,8 +60,9 @@ pub async fn run(args: RestoreArgs, config: Option<&Path>) -> Result<(), CliErro
         output::note(&format!("left out, and empty from now on: {those}"));
     }
     match read_master_key(&settings) {
-        Err(error) => output::note(&format!(
-            "put the platform's master key in its place before a server starts ({error})"
+        Err(_) => output::note(&format!(
+            "put the platform's master key in its place, {}, before `enroll migrate` makes another one there",
+            settings.master_key_path().display()
         )),
         Ok(key)
             if manifest
@@ -76,7 +77,7 @@ pub async fn run(args: RestoreArgs, config: Option<&Path>) -> Result<(), CliErro
         Ok(_) => {}
     }
     output::show(&format!(
-        "{count} files of {} are back; run `enroll migrate`, then the server",
+        "{count} files of {} are back; with the master key in its place, run `enroll migrate`, then the server",
         manifest.begun_at
     ))
 }
