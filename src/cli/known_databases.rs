@@ -17,7 +17,7 @@ use crate::store::placements::{OwnDatabase, own_file, unseal_url};
 use crate::store::platform_db::PlatformDb;
 use crate::store::schema::{Schema, state};
 use crate::store::settings::DatabaseUrl;
-use crate::store::tenants::Placement;
+use crate::store::tenants::{Placement, TenantFilter};
 use crate::telemetry::Metrics;
 
 /// Whose rows a database holds.
@@ -172,6 +172,21 @@ impl<'a> KnownDatabases<'a> {
             .await;
         platform.close().await;
         visited
+    }
+
+    /// Whether the platform has any tenant, whatever its state.
+    ///
+    /// # Errors
+    /// [`CliError::App`] when the platform database does not tell.
+    pub(super) async fn has_tenants(&self) -> Result<bool, CliError> {
+        let Some(platform) = self.open_platform(&platform_url(self.settings)).await? else {
+            return Ok(false);
+        };
+        let (any, first) = (TenantFilter::default(), TenantId::from_i64(0));
+        let found = platform.list_tenants(&any, first, 1).await;
+        platform.close().await;
+        let found = found.map_err(AppError::from)?;
+        Ok(found.is_some_and(|tenants| !tenants.is_empty()))
     }
 
     /// The platform database, if it has tables to read tenants from.

@@ -73,7 +73,7 @@ pub async fn run(args: MigrateArgs, config: Option<&Path>) -> Result<(), CliErro
         None if args.dry_run => plan(&settings, args.visit).await,
         None => {
             data_dir(&settings)?;
-            ensure_master_key(&settings, Entropy)?;
+            provide_master_key(&settings).await?;
             let tally = migrate_all(&settings, args.visit.at_once.into()).await?;
             output::note(&tally.summary());
             if args.tenants_may_refuse && tally.failed == tally.failed_tenants {
@@ -85,6 +85,21 @@ pub async fn run(args: MigrateArgs, config: Option<&Path>) -> Result<(), CliErro
             Ok(())
         }
     }
+}
+
+/// Makes the file of the master key on the first run, and on no other: a new key would open nothing of what another one
+/// has sealed, and seal more beside it.
+async fn provide_master_key(settings: &Settings) -> Result<(), CliError> {
+    let path = settings.master_key_path();
+    let there = settings.secrets.master_key.is_some() || path.exists();
+    if !there && KnownDatabases::new(settings)?.has_tenants().await? {
+        let text = format!(
+            "{} is not there, and the platform has tenants, whose secrets another key has sealed: bring that one back",
+            path.display()
+        );
+        return Err(CliError::Usage(text));
+    }
+    Ok(ensure_master_key(settings, Entropy)?)
 }
 
 /// What came of one database.
@@ -140,7 +155,7 @@ async fn migrate_all(settings: &Settings, at_once: usize) -> Result<Tally, CliEr
 /// What `enroll demo` does before it starts.
 pub(super) async fn migrate_for_demo(settings: &Settings) -> Result<(), CliError> {
     data_dir(settings)?;
-    ensure_master_key(settings, Entropy)?;
+    provide_master_key(settings).await?;
     migrate_all(settings, 1).await?.verdict()
 }
 

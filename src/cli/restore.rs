@@ -61,7 +61,7 @@ pub async fn run(args: RestoreArgs, config: Option<&Path>) -> Result<(), CliErro
     }
     match read_master_key(&settings) {
         Err(_) => output::note(&format!(
-            "put the platform's master key in its place, {}, before `enroll migrate` makes another one there",
+            "put the platform's master key in its place, {}, before `enroll migrate`",
             settings.master_key_path().display()
         )),
         Ok(key)

@@ -107,9 +107,13 @@ impl PlatformDb {
                 () = tokio::time::sleep(interval) => false,
                 _ = stop.wait_for(|stop| *stop) => true,
             };
+            if stopping {
+                // The threads on which connections were opened end at this moment, and a connection ends with its thread,
+                // if need be between a commit and the word of it. What was added would then be added once more.
+                Box::pin(self.connection.pool.replace()).await;
+            }
             let mut done = self.flush_usage(&usage).await;
             if stopping {
-                // Connections that were opened on threads which have ended by now die as they are used, one a try.
                 while !done {
                     tokio::time::sleep(LAST_PAUSE).await;
                     done = self.flush_usage(&usage).await;

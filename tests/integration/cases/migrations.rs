@@ -33,6 +33,26 @@ on_all_databases!(
     a_run_that_was_killed_is_gone_on_with,
 );
 
+/// A key made anew would open nothing of what is sealed.
+#[tokio::test]
+async fn a_lost_master_key_is_asked_for_and_not_made_anew() {
+    let mut server = Server::start(ServerOptions::new()).await;
+    create_tenant(&server, "acme", Placement::Own, no_limits()).await;
+    server.sigkill();
+    let key = server.data_dir().join("master.key");
+    let kept = fs::read(&key).expect("the key");
+    fs::remove_file(&key).expect("it goes");
+    for arguments in [&["migrate"][..], &["migrate", "--tenants-may-refuse"]] {
+        let (status, _, said) = server.command(arguments).await;
+        assert_eq!(status.code(), Some(2), "{said}");
+        assert!(said.contains("bring that one back"), "{said}");
+        assert!(!key.exists(), "no key was made");
+    }
+    fs::write(&key, kept).expect("it is brought back");
+    let (status, _, said) = server.command(&["migrate"]).await;
+    assert!(status.success(), "{said}");
+}
+
 /// Changes that a database of an older version has.
 const OLD: u32 = 9;
 
