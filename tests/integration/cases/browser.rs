@@ -245,7 +245,7 @@ async fn an_operator_makes_a_tenant_invites_somebody_approves_her_and_sees_the_c
     browser.tab_to("#approve").await;
     browser.press_enter().await;
     browser.reads("[role=status]", "Decided.").await;
-    assert_eq!(browser.count("tbody tr").await, 0);
+    browser.has("tbody tr", 0).await;
     let caroline = users(&server, "comets").await;
     assert_eq!(caroline[0]["attributes"]["status"], "normal");
 
@@ -398,7 +398,7 @@ async fn every_page_of_the_console_is_for_everybody_and_needs_no_script() {
             "The user is deleted and can be restored here.",
         )
         .await;
-    assert_eq!(browser.count("tbody tr").await, 2);
+    browser.has("tbody tr", 2).await;
     browser.click("form[action$='/restore'] button").await;
     browser
         .reads(
@@ -410,7 +410,7 @@ async fn every_page_of_the_console_is_for_everybody_and_needs_no_script() {
         .open(&console(&server, "/tenants/comets/keys"))
         .await;
     browser.click("form .button.primary").await;
-    assert_eq!(browser.count("tbody tr").await, 2);
+    browser.has("tbody tr", 2).await;
     browser.click(".side-foot button").await;
     browser.reads("h1", "Sign in").await;
     browser.scripts(true).await;

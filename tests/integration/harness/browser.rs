@@ -204,6 +204,25 @@ impl Browser {
         self.find_all(selector).await.len()
     }
 
+    /// Waits until so many elements are there: a click returns before the page that follows is, and a page is shown before
+    /// its end is read.
+    pub(crate) async fn has(&self, selector: &str, wanted: usize) {
+        let mut last = 0;
+        let end = Instant::now() + PAGE_LIMIT;
+        while Instant::now() < end {
+            last = self.count(selector).await;
+            if last == wanted {
+                return;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        panic!(
+            "{last} and not {wanted} of {selector} at {}:\n{}",
+            self.address().await,
+            self.source().await
+        );
+    }
+
     /// The text that a person sees in an element. One that a script replaces as it is read is read again.
     pub(crate) async fn text(&self, selector: &str) -> String {
         for _ in 0..4 {
