@@ -35,9 +35,13 @@ class Installation:
         self.folder = lab.folder(name)
         self.settings = settings or {}
         self.starts = 0
-        run([lab.binary, "migrate"], START_LIMIT, self.environment())
+        self.migrate()
         made = run([lab.binary, "admin", "token", "create", "--name", "lab", "--json"], START_LIMIT, self.environment())
         self.token = json.loads(made)["token"]
+
+    def migrate(self):
+        """Makes the schemas of all databases that the settings name: after each database more, too."""
+        run([self.lab.binary, "migrate"], START_LIMIT, self.environment())
 
     def environment(self, settings=None):
         """Nothing but these settings reaches the server. Keys are written as in `hashing.threads`."""

@@ -17,6 +17,7 @@ def run(lab, outcome):
         database = stack.enter_context(stack.enter_context(postgres(lab)).database())
         installation = lab.install("invite-race", CHEAP)
         installation.settings["databases.main.url"] = f"sqlite://{installation.folder}/shared.db?mode=rwc"
+        installation.migrate()
         server = stack.enter_context(installation.serve())
         placements = {
             "sqlite-own": {"kind": "own"},

@@ -32,6 +32,7 @@ def live(lab, outcome, kind: str):
     placement = {"kind": "own"}
     if kind == "shared":
         installation.settings["databases.main.url"] = f"sqlite://{installation.folder}/shared.db?mode=rwc"
+        installation.migrate()
         placement = {"kind": "shared", "database": "main"}
     lab.say(f"{count:,} tenants, {kind}")
     with installation.serve() as server:
