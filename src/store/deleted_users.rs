@@ -128,6 +128,8 @@ impl TenantDb {
                 purge_at: now.plus(keep).as_millis(),
             };
             let deleted = DeletedUser::read(&kept)?;
+            // An import may have given the number again after the time of its first user was over.
+            self.drop_kept(transaction, id).await?;
             deleted_user::Entity::insert(deleted_user::ActiveModel::from(kept))
                 .exec_without_returning(transaction)
                 .await?;

@@ -36,6 +36,16 @@ impl Tenant<'_> {
             .await
     }
 
+    async fn import(&self, rows: Value) -> Answer {
+        let server = &self.home.server;
+        let body = json!({"data": {"type": "user-imports", "attributes": {"rows": rows}}});
+        let path = format!("/admin/v1/tenants/{}/users/import", self.key);
+        let import = Request::new("POST", &path)
+            .header("Authorization", format!("Bearer {}", server.token()))
+            .json(&body);
+        import.send(server.admin()).await
+    }
+
     async fn deleted(&self) -> Vec<Value> {
         let list = self.administer("GET", "/deleted-users").await.expect(200);
         list["data"].as_array().expect("a list").clone()
@@ -236,12 +246,7 @@ async fn nothing_is_left_when_the_time_is_over(backend: Backend) {
     assert_eq!(days.await, 24 * 60 * 60 * 1000);
     // Names are refused to imports too, while they are kept.
     let rows = json!([{"username": "ada"}, {"username": "kim"}]);
-    let body = json!({"data": {"type": "user-imports", "attributes": {"rows": rows}}});
-    let path = format!("/admin/v1/tenants/{}/users/import", tenant.key);
-    let import = Request::new("POST", &path)
-        .header("Authorization", format!("Bearer {}", home.server.token()))
-        .json(&body);
-    let imported = import.send(home.server.admin()).await;
+    let imported = tenant.import(rows).await;
     assert!(
         imported.text().contains("a deleted user keeps this name"),
         "{}",
@@ -283,4 +288,21 @@ async fn a_login_that_was_half_done_does_not_come_back_with_its_user() {
             .await,
         0
     );
+}
+
+#[tokio::test]
+async fn a_number_that_an_import_gives_again_can_be_deleted_again() {
+    let home = Home::start(Backend::Sqlite).await;
+    let tenant = home.tenant("modern", json!({})).await;
+    let ada = user_id(&tenant.register("ada", json!({})).await);
+    tenant.delete(&ada).await.expect(200);
+    // The time is over, and nobody has tidied up yet.
+    tenant
+        .change("deleted_users", "purge_at = 1", "1 = 1")
+        .await;
+    let imported = tenant.import(json!([{"id": ada, "username": "ivy"}])).await;
+    assert_eq!(imported.expect(200)["meta"]["made"], 1);
+    tenant.delete(&ada).await.expect(200);
+    let restored = tenant.restore(&ada).await.expect(200);
+    assert_eq!(restored["data"]["attributes"]["username"], "ivy");
 }
